@@ -1,0 +1,1 @@
+"""Stands for the chapters of `_toc.yml`; conftest.py beside it collects them."""

@@ -1,0 +1,182 @@
+"""The built site as a reader meets it: headless Chromium, no other host, both languages."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from book._tools import project, site
+from book._tools.project import LANGUAGES, ROOT, SITE
+from tests.book import browser
+
+PAGES = [f"{language}/{page.slug}" for page in project.pages() for language in LANGUAGES]
+CHAPTERS = [f"{language}/{page.slug}" for page in project.chapters() for language in LANGUAGES]
+HREFLANG = {"zh": "zh-CN", "en": "en"}
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address():
+    if not site.is_current():
+        pytest.skip("the site is not built from what lies here: make book")
+    with browser.serve(ROOT / SITE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory):
+    if None in browser.executables():
+        pytest.skip("Chromium and chromedriver are not installed")
+    with browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_loads_without_complaint(chrome, address, page):
+    browser.complaints(chrome)
+    chrome.get(f"{address}/{page}.html")
+    WebDriverWait(chrome, 20).until(
+        lambda c: c.execute_script("return document.readyState") == "complete"
+    )
+    assert browser.complaints(chrome) == []
+    assert (
+        chrome.find_elements(By.CSS_SELECTOR, ".katex-error, .system-message, .problematic") == []
+    )
+    language = page.split("/")[0]
+    assert chrome.find_element(By.TAG_NAME, "html").get_attribute("lang") == HREFLANG[language]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_alternates_name_both_languages(chrome, address, page):
+    chrome.get(f"{address}/{page}.html")
+    links = chrome.find_elements(By.CSS_SELECTOR, "head link[rel=alternate][hreflang]")
+    found = {link.get_attribute("hreflang"): link.get_attribute("href") for link in links}
+    slug = page.split("/", 1)[1]
+    assert found == {HREFLANG[la]: f"{address}/{la}/{slug}.html" for la in LANGUAGES}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_placeholders_while_the_address_is_empty(chrome, address, page):
+    text = (ROOT / SITE / f"{page}.html").read_text(encoding="utf-8")
+    for word in (
+        "colab.research",
+        "mybinder",
+        "example.org",
+        'rel="canonical"',
+        "edit/main",
+        "None/",
+    ):
+        assert word not in text
+    chrome.get(f"{address}/{page}.html")
+    assert (
+        chrome.find_elements(By.CSS_SELECTOR, ".btn-launch-button, .btn-source-edit-button") == []
+    )
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_language_switch_keeps_the_anchor(chrome, address, page):
+    language, slug = page.split("/", 1)
+    other = next(la for la in LANGUAGES if la != language)
+    chrome.get(f"{address}/{page}.html#gd-chapter")
+    chrome.find_element(By.CSS_SELECTOR, "a.lang-switch").click()
+    WebDriverWait(chrome, 20).until(lambda c: f"/{other}/" in c.current_url)
+    assert chrome.current_url == f"{address}/{other}/{slug}.html#gd-chapter"
+    assert chrome.execute_script("return localStorage.lang") == other
+
+
+@pytest.mark.parametrize(
+    ("accepts", "expected"), [("zh-CN,zh", "zh"), ("en-US,en", "en"), ("fr", "en")]
+)
+def test_root_page_follows_the_browser_and_remembers(address, tmp_path, accepts, expected):
+    if None in browser.executables():
+        pytest.skip("Chromium and chromedriver are not installed")
+    with browser.chromium(tmp_path, language=accepts) as chrome:
+        chrome.get(f"{address}/")
+        WebDriverWait(chrome, 20).until(lambda c: c.current_url.endswith("/index.html"))
+        assert f"/{expected}/" in chrome.current_url
+        other = next(la for la in LANGUAGES if la != expected)
+        chrome.find_element(By.CSS_SELECTOR, "a.lang-switch").click()
+        WebDriverWait(chrome, 20).until(lambda c: f"/{other}/" in c.current_url)
+        chrome.get(f"{address}/")
+        WebDriverWait(chrome, 20).until(lambda c: f"/{other}/" in c.current_url)
+
+
+def search(chrome, address, language, query):
+    chrome.get(f"{address}/{language}/search.html?q={query}")
+    WebDriverWait(chrome, 20).until(
+        lambda c: c.execute_script(
+            "return typeof Search !== 'undefined' && Search._pulse_status < 0 && "
+            "document.querySelector('#search-results p.search-summary')?.textContent.length > 0"
+        )
+    )
+    return chrome.find_elements(By.CSS_SELECTOR, "#search-results ul.search li a")
+
+
+@pytest.mark.parametrize(
+    ("language", "query"),
+    [
+        ("zh", "梯度下降"), ("zh", "条件数"), ("zh", "线搜索"), ("zh", "收敛速度"), ("zh", "预处理"),
+        ("zh", "海森"), ("zh", "步长"), ("zh", "牛顿法"), ("zh", "回溯"), ("zh", "Newton"),
+        ("en", "condition number"), ("en", "backtracking"), ("en", "Newton"),
+    ],
+)  # fmt: skip
+def test_search_finds_words_inside_phrases(chrome, address, language, query):
+    results = search(chrome, address, language, query)
+    assert any("gradient-descent" in link.get_attribute("href") for link in results)
+
+
+def test_search_finds_nothing_for_a_word_that_is_not_there(chrome, address):
+    assert search(chrome, address, "zh", "量子色动力学") == []
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_overflows_the_page(chrome, address, page, width):
+    browser.set_window(chrome, width)
+    chrome.get(f"{address}/{page}.html")
+    inner, scroll = chrome.execute_script(
+        "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+    )
+    assert scroll <= inner
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("zh/")])
+def test_interface_words_are_chinese(page):
+    """No English word of the theme or an extension is left on a Chinese page."""
+    text = (ROOT / SITE / f"{page}.html").read_text(encoding="utf-8")
+    body = re.sub(
+        r"<script.*?</script>|<style.*?</style>|<pre.*?</pre>|<code.*?</code>",
+        " ",
+        text,
+        flags=re.S,
+    )
+    shown = re.sub(r"<[^>]+>", "\n", body)
+    for word in (
+        "Click to show", "Exercise", "Solution", "Proof", "Lemma", "Theorem", "Note", "Warning", "Search",
+        "Next", "Previous", "Contents", "Show code", "Hide code", "By ", "Skip to main content", "Back to top",
+        "Fig.", "Copyright by", "Toggle",
+    ):  # fmt: skip
+        assert not re.search(rf"^\s*{re.escape(word)}", shown, flags=re.M), word
+    labels = re.findall(r'(?:title|aria-label|placeholder|data-bs-title)="([^"]+)"', body)
+    left = {label for label in labels if re.fullmatch(r"[A-Za-z][A-Za-z /-]{3,}", label)}
+    assert left == set(), left
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_solutions_open_and_quiz_answers(chrome, address, page):
+    browser.set_window(chrome, 1280)
+    chrome.get(f"{address}/{page}.html")
+    solution = chrome.find_element(By.CSS_SELECTOR, ".solution.dropdown")
+    assert "toggle-hidden" in solution.get_attribute("class")
+    button = solution.find_element(By.CSS_SELECTOR, "button.toggle-button")
+    chrome.execute_script("arguments[0].scrollIntoView(); arguments[0].click()", button)
+    assert "toggle-hidden" not in solution.get_attribute("class")
+    options = chrome.find_elements(By.CSS_SELECTOR, "details.quiz-option")
+    assert len(options) >= 8
+    summary = options[0].find_element(By.TAG_NAME, "summary")
+    chrome.execute_script("arguments[0].scrollIntoView(); arguments[0].click()", summary)
+    assert options[0].find_element(By.TAG_NAME, "p").is_displayed()

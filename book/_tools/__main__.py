@@ -188,6 +188,9 @@ def lock(settings: Settings) -> None:
         check=True,
         input=D2L.encode(),
     )
+    from book._tools import environment
+
+    environment.write_environment()
 
 
 TARGETS: dict[str, Callable[[Settings], None]] = {

@@ -19,12 +19,13 @@ class ResultsTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the Markdown table that the package writes."""
-        from d2lcompanion.training.results import results_table
+        from d2lcompanion.experiments.catalog import find
+        from d2lcompanion.training.results_table import results_table
 
         name = self.arguments[0]
         for file in sorted((ROOT / "results" / name).glob("*.json")):
             self.env.note_dependency(str(file))
-        markdown = results_table(name, self.config.course_language)
+        markdown = results_table(find(name), self.config.course_language)
         box = nodes.container(classes=["course-results"])
         self.state.nested_parse(StringList(markdown.splitlines(), source=name), 0, box)
         return [box]

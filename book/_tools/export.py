@@ -230,9 +230,10 @@ class Chapter:
 
     def results(self, block: Block) -> str:
         """Measured results, as on the site."""
+        from d2lcompanion.experiments.catalog import find
         from d2lcompanion.training.results_table import results_table
 
-        return results_table(block.argument, self.language)
+        return results_table(find(block.argument), self.language)
 
     def directive(self, block: Block) -> str:
         """One directive as plain Markdown."""

@@ -14,8 +14,7 @@ from book._tools.project import LANGUAGES
 from tests.book import small_book
 
 pytestmark = [pytest.mark.book, pytest.mark.slow]
-DESCENT = "d2lcompanion/optimization/descent.py"
-TRUE_STEP, OTHER_STEP = "return -lr * grad, state", "return -0.5 * lr * grad, state"
+MODULE = "d2lcompanion/small.py"
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +111,7 @@ def plain_build(root):
 def test_no_entry_point_shows_stale_output(built):
     plain_build(built)
     assert shown("_build/html", built) == "end -0.057646 -0.000073"
-    small_book.edit(built / DESCENT, TRUE_STEP, OTHER_STEP)
+    small_book.edit(built / MODULE, "points[-1] - lr", "points[-1] - 0.5 * lr")
     site.build_page(small_book.SLUG, built)
     page = shown("site", built)
     assert page != "end -0.057646 -0.000073"

@@ -1,0 +1,1 @@
+"""Data: where they come from, whose they are, and how they are read."""

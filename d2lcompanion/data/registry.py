@@ -1,0 +1,198 @@
+"""Files that are too large to ship: where they are, whose they are, and how to know them again.
+
+A checksum says whose bytes it belongs to (`origin`). Mirrors are tried in order; what arrives is
+verified before it gets its name, so that a file in the data directory is whole or absent.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from d2lcompanion.extras import require
+
+DATA_DIR_VARIABLE = "D2LC_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """A digest and where it comes from.
+
+    Attributes:
+        algorithm: how it is computed.
+        digest: lower-case hexadecimal.
+        origin: a sentence: which bytes it was computed from, or which package publishes it.
+    """
+
+    algorithm: Literal["sha256", "sha1", "md5"]
+    digest: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file to download.
+
+    Attributes:
+        name: what `d2lc data fetch` takes.
+        file_name: the name in the data directory.
+        urls: addresses of the same bytes, in the order in which they are tried.
+        checksum: None where nobody has one: fetching then needs `allow_unverified`.
+        licence: of the data.
+        size_bytes: of the file, None where unknown.
+        citation: who made the data.
+        tried: whether this project has downloaded it from these addresses.
+    """
+
+    name: str
+    file_name: str
+    urls: tuple[str, ...]
+    checksum: Checksum | None
+    licence: str
+    size_bytes: int | None
+    citation: str
+    tried: bool
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        name="airfoil",
+        file_name="airfoil_self_noise.dat",
+        urls=(
+            "https://archive.ics.uci.edu/ml/machine-learning-databases/00291/airfoil_self_noise.dat",
+            "https://d2l-data.s3-accelerate.amazonaws.com/airfoil_self_noise.dat",
+            "http://d2l-data.s3-accelerate.amazonaws.com/airfoil_self_noise.dat",
+        ),
+        checksum=Checksum(
+            "sha256",
+            "74c75fd71783f1e6b71f8a622b993dc592897a97cd689c5090a07147a1b097b3",
+            "computed from a copy of the UCI table with its header line removed; the SHA-1 of "
+            "these bytes is the one that d2l 1.0.3 publishes for its copy",
+        ),
+        licence="CC-BY-4.0",
+        size_bytes=59_984,
+        citation="Brooks, Pope & Marcolini (1989), Airfoil Self-Noise and Prediction, NASA RP-1218",
+        tried=False,
+    ),
+)
+REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        ValueError: if there is none, naming those that there are.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(REGISTRY))}")
+    return REGISTRY[name]
+
+
+def data_directory() -> Path:
+    """Where files are kept: $D2LC_DATA_DIR, else the cache folder of the operating system."""
+    chosen = os.environ.get(DATA_DIR_VARIABLE)
+    return Path(chosen) if chosen else Path(require("pooch", "data").os_cache("d2lcompanion"))
+
+
+def fetch(name: str, *, allow_unverified: bool = False, progress: bool = True) -> Path:
+    """Download a file, unless it is there already, and return its path.
+
+    Two processes may ask at once: one downloads, the other waits. Nothing is overwritten: a file
+    with other bytes under that name is an error.
+
+    Args:
+        name: of a registry entry.
+        allow_unverified: take a file that has no known checksum. Its SHA-256 is then written
+            beside it, and holds from then on.
+        progress: show a progress bar, on a terminal.
+    Raises:
+        ValueError: if the name is unknown, the entry has no checksum and allow_unverified is
+            False, or a file with other bytes is in the way.
+        OSError: if no address gives the right bytes; the message tells what each one gave.
+    """
+    entry = find_entry(name)
+    path = data_directory() / entry.file_name
+    (path.parent / ".locks").mkdir(parents=True, exist_ok=True)
+    with require("filelock", "data").FileLock(path.parent / ".locks" / f"{path.name}.lock"):
+        known_hash = _known_hash(entry, path, allow_unverified)
+        if not path.exists():
+            _download(entry, path, known_hash, progress)
+        elif known_hash is not None and not _matches(path, known_hash):
+            raise ValueError(f"{path} is not the file of the registry ({known_hash}): move it away")
+        if entry.checksum is None:
+            digest = require("pooch", "data").file_hash(str(path), alg="sha256")
+            _record(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    return path
+
+
+def _known_hash(entry: Entry, path: Path, allow_unverified: bool) -> str | None:
+    """What the bytes must hash to, as "algorithm:digest"; None where nobody knows yet."""
+    if entry.checksum is not None:
+        return f"{entry.checksum.algorithm}:{entry.checksum.digest}"
+    if not allow_unverified:
+        raise ValueError(f"{entry.name} has no checksum: pass allow_unverified to trust it")
+    if _record(path).exists():
+        return "sha256:" + _record(path).read_text(encoding="utf-8").split()[0]
+    return None
+
+
+def _record(path: Path) -> Path:
+    """The file beside a download that keeps the SHA-256 it had when it was first seen."""
+    return path.with_name(path.name + ".sha256")
+
+
+def _matches(path: Path, known_hash: str) -> bool:
+    algorithm, digest = known_hash.split(":")
+    return bool(require("pooch", "data").file_hash(str(path), alg=algorithm) == digest)
+
+
+def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) -> None:
+    """Try the mirrors in order; pooch verifies a temporary file, then renames it."""
+    pooch = require("pooch", "data")
+    requests = require("requests", "data")
+    failures = []
+    for url in entry.urls:
+        try:
+            with _progress_bar(entry.file_name, visible=progress) as bar:
+                pooch.retrieve(
+                    url,
+                    known_hash,
+                    fname=path.name,
+                    path=path.parent,
+                    downloader=pooch.HTTPDownloader(progressbar=bar, timeout=30),
+                )
+            return
+        except (requests.RequestException, ValueError, OSError) as error:  # on to the next mirror
+            failures.append(f"{url}: {error}")
+    raise OSError(f"{entry.name} could not be fetched:\n  " + "\n  ".join(failures))
+
+
+@contextmanager
+def _progress_bar(description: str, *, visible: bool) -> Iterator["_RichBar"]:
+    """A bar on standard error, or nothing where that is no terminal."""
+    console = require("rich.console", "data").Console(stderr=True)
+    columns = require("rich.progress", "data")
+    hidden = not (visible and console.is_terminal)
+    with columns.Progress(console=console, disable=hidden) as progress:
+        yield _RichBar(progress, progress.add_task(description, total=None))
+
+
+@dataclass
+class _RichBar:
+    """Rich's progress bar under the names that pooch calls (those of tqdm)."""
+
+    progress: Any
+    task: Any
+    total: int = 0
+
+    def update(self, count: int) -> None:
+        self.progress.update(self.task, advance=count, total=self.total or None)
+
+    def reset(self) -> None:
+        self.progress.reset(self.task)
+
+    def close(self) -> None:
+        """The context manager closes, also after an error."""

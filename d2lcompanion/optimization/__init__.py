@@ -1,0 +1,1 @@
+"""Optimization: test functions and update rules, pure functions of tensors."""

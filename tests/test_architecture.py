@@ -1,0 +1,169 @@
+"""The direction of imports, read from the source, and what deleting a topic leaves behind."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "d2lcompanion"
+TOPICS = {
+    "optimization": {"torch", "numpy"},
+    "text": {"torch", "numpy", "scipy"},
+    "vision": {"torch", "numpy"},
+}
+SUPPORT = {"data", "training", "plotting", "extras"}
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "misc", "common"}
+
+
+def python_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def module_name(path: Path, root: Path = ROOT) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(source: str) -> Iterator[str]:
+    """Every name that a source imports, dotted; relative imports begin with a dot."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def part(module: str) -> str:
+    """The part of the package that a dotted name belongs to: "optimization", "data", "cli" …"""
+    return [*module.split("."), ""][1]
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What a module imports against the rules."""
+    own, bad = part(module), []
+    for name in imports(source):
+        top, imported = name.split(".")[0], part(name)
+        inside = top == PACKAGE
+        if name.startswith("."):
+            bad.append(f"{name}: relative")
+        elif inside and imported == "cli":
+            bad.append(f"{name}: nothing imports cli")
+        elif own in TOPICS and inside and imported != own:
+            bad.append(f"{name}: a topic imports neither support nor another topic")
+        elif own in TOPICS and not inside and top not in TOPICS[own] | sys.stdlib_module_names:
+            bad.append(f"{name}: a topic imports {sorted(TOPICS[own])} and the standard library")
+        elif own in SUPPORT and inside and imported in {*TOPICS, "experiments"}:
+            bad.append(f"{name}: support imports no topic and no experiment")
+    return bad
+
+
+MODULES = python_files(ROOT / PACKAGE)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_point_the_right_way(path):
+    assert violations(module_name(path), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("d2lcompanion.optimization.a", "from d2lcompanion.data.b import c"),
+        ("d2lcompanion.optimization.a", "import d2lcompanion.plotting.figure"),
+        ("d2lcompanion.optimization.a", "from d2lcompanion.text.b import c"),
+        ("d2lcompanion.optimization.a", "def f():\n    import sklearn.datasets"),
+        ("d2lcompanion.optimization.a", "from d2lcompanion import extras"),
+        ("d2lcompanion.optimization.a", "from .objectives import beale"),
+        ("d2lcompanion.data.a", "from d2lcompanion.optimization.b import c"),
+        ("d2lcompanion.data.a", "from d2lcompanion import optimization"),
+        ("d2lcompanion.plotting.a", "from d2lcompanion.experiments.b import c"),
+        ("d2lcompanion.experiments.a", "from d2lcompanion.cli import main"),
+        ("d2lcompanion.experiments.a", "from d2lcompanion import cli"),
+    ],
+)
+def test_a_wrong_import_is_found(module, source):
+    assert len(violations(module, source)) == 1
+
+
+def test_right_imports_pass():
+    source = "import math\nimport numpy as np\nfrom torch import Tensor\n"
+    own = "from d2lcompanion.optimization.objectives import beale\n"
+    assert violations("d2lcompanion.optimization.a", source + own) == []
+    assert violations("d2lcompanion.text.a", "import scipy.sparse") == []
+    both = own + "from d2lcompanion.data.diabetes import load_diabetes\n"
+    assert violations("d2lcompanion.experiments.a", both) == []
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "__init__.py"], ids=module_name)
+def test_init_files_hold_a_docstring_and_nothing_else(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_every_folder_is_a_package_and_no_name_is_empty_of_meaning(path):
+    assert (path.parent / "__init__.py").exists()
+    assert path.stem not in FORBIDDEN_NAMES
+
+
+# -------------------------------------------------------------------------------- deleting a topic
+
+NOT_SOURCE = (".*", "__pycache__", "_build", "site", "notebooks", "results", "*.egg-info")
+CHECK = """
+import importlib, pkgutil, sys
+import pytest
+import d2lcompanion
+assert d2lcompanion.__file__.startswith(sys.argv[1]), d2lcompanion.__file__
+for module in pkgutil.walk_packages(d2lcompanion.__path__, "d2lcompanion."):
+    importlib.import_module(module.name)
+options = ["--collect-only", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"]
+sys.exit(pytest.main([*options, "--ignore=tests/book", "tests"]))  # pages have tests of their own
+"""
+
+
+def dependents(root: Path, deleted: set[str]) -> set[Path]:
+    """Experiments and tests that import a deleted module, directly or through one another."""
+    found: set[Path] = set()
+    candidates = python_files(root / PACKAGE / "experiments") + python_files(root / "tests")
+    while True:
+        new = {
+            path
+            for path in candidates
+            if path not in found
+            and any(
+                name == gone or name.startswith(gone + ".")
+                for name in imports(path.read_text(encoding="utf-8"))
+                for gone in deleted
+            )
+        }
+        if not new:
+            return found
+        found |= new
+        deleted = deleted | {module_name(path, root) for path in new}
+
+
+@pytest.mark.parametrize("topic", [t for t in TOPICS if (ROOT / PACKAGE / t).is_dir()])
+def test_deleting_a_topic_leaves_the_rest_whole(topic, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    shutil.rmtree(copy / PACKAGE / topic)
+    shutil.rmtree(copy / "tests" / topic, ignore_errors=True)
+    for path in dependents(copy, {f"{PACKAGE}.{topic}"}):
+        path.unlink()
+
+    command = [sys.executable, "-c", CHECK, str(copy)]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    environment["HOME"] = str(tmp_path)
+    result = subprocess.run(
+        command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    assert "tests/plotting/test_fingerprint.py::" in result.stdout
+    assert f"tests/{topic}/" not in result.stdout

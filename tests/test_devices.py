@@ -1,0 +1,192 @@
+"""Every function of the topics on a fake GPU: a tensor made on the wrong device raises.
+
+`FakeTensorMode` keeps shapes, dtypes and devices, and no values. Where a function asks for a value
+(`float(loss)`, `if ok.all()`), `Answers` gives one, so that the code behind the question runs too.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import d2lcompanion.optimization
+from d2lcompanion.optimization import descent, objectives
+from d2lcompanion.optimization.objectives import Objective
+
+
+class Answers(TorchDispatchMode):
+    """Answers a question for a value: by `number` where one is asked for, else by yes."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            return True if args[0].dtype == torch.bool else self.number
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def fake_gpu(number: float = 1.0) -> Iterator[None]:
+    with FakeTensorMode(), Answers(number):
+        yield
+
+
+def gpu(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.empty(shape, device="cuda", dtype=dtype)
+
+
+def tensors(result: Any) -> list[Tensor]:
+    """The tensors in a result, however it is nested."""
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [tensor for item in result for tensor in tensors(item)]
+    if isinstance(result, descent.Trajectory):
+        return [result.points, result.values, result.gradient_norms]
+    return []
+
+
+def evaluate(objective: Objective, dim: int | None = None) -> list[Tensor]:
+    """f, ∇f and ∇²f at a batch of points on the GPU."""
+    x = gpu(4, dim or objective.dim or 3)
+    return [objective(x), objective.gradient(x), objective.hessian(x)]
+
+
+def on_data(objective: Objective) -> list[Tensor]:
+    """As `evaluate`, with the minimizer, which lies where the data are."""
+    assert objective.minimizers is not None
+    return [*evaluate(objective), objective.minimizers]
+
+
+def bowl() -> Objective:
+    return objectives.quadratic(gpu(3, 3), linear=gpu(3))
+
+
+def run(method: descent.Method, **options: Any) -> descent.Trajectory:
+    return descent.minimize(bowl(), gpu(3), method, steps=2, **options)
+
+
+# name → (what the questions are answered, the call)
+CASES: dict[str, tuple[float, Callable[[], Any]]] = {
+    "objectives.quadratic": (1.0, lambda: on_data(objectives.quadratic(gpu(3, 3), linear=gpu(3)))),
+    "objectives.quadratic_with_spectrum": (
+        1.0,
+        lambda: on_data(
+            objectives.quadratic_with_spectrum(gpu(3), generator=torch.Generator("cpu"))
+        ),
+    ),
+    "objectives.least_squares": (1.0, lambda: on_data(objectives.least_squares(gpu(5, 2), gpu(5)))),
+    "objectives.cosine": (1.0, lambda: evaluate(objectives.cosine())),
+    "objectives.perturbed_cosine": (1.0, lambda: evaluate(objectives.perturbed_cosine())),
+    "objectives.cosh": (1.0, lambda: evaluate(objectives.cosh())),
+    "objectives.tanh": (1.0, lambda: evaluate(objectives.tanh())),
+    "objectives.rosenbrock": (1.0, lambda: evaluate(objectives.rosenbrock())),
+    "objectives.beale": (1.0, lambda: evaluate(objectives.beale())),
+    "objectives.risk_gap": (
+        1.0,
+        lambda: objectives.risk_gap(objectives.cosine(), objectives.perturbed_cosine(), gpu(9)),
+    ),
+    "descent.gradient_descent": (1.0, lambda: descent.gradient_descent(gpu(3), lr=0.1)),
+    "descent.preconditioned": (
+        1.0,
+        lambda: descent.preconditioned(gpu(4, 3), lr=0.1, diagonal=gpu(3)),
+    ),
+    "descent.first_order": (
+        1.0,
+        lambda: descent.first_order(descent.gradient_descent, lr=0.1)(bowl(), gpu(3), ()),
+    ),
+    "descent.newton": (1.0, lambda: descent.newton(bowl(), gpu(3), ridge=0.1)),
+    "descent.backtracking_line_search": (
+        -1.0,
+        lambda: descent.backtracking_line_search(bowl(), gpu(3), gpu(3), sufficient_decrease=1e-20),
+    ),
+    "descent.steepest_descent": (
+        -1.0,
+        lambda: descent.steepest_descent(bowl(), gpu(3), sufficient_decrease=1e-20),
+    ),
+    "descent.minimize": (1.0, lambda: run(descent.newton)),
+    "descent.optimal_step": (1.0, lambda: descent.optimal_step(1.0, 2.0)),
+    "descent.contraction_factor": (1.0, lambda: descent.contraction_factor(0.1, 1.0, 2.0)),
+    "descent.closed_form_iterates": (
+        1.0,
+        lambda: descent.closed_form_iterates(gpu(3), gpu(3), 0.1, 5),
+    ),
+    "descent.descent_lemma_bound": (
+        1.0,
+        lambda: descent.descent_lemma_bound(gpu(), gpu(), 0.1, 2.0),
+    ),
+}
+# These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
+ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
+
+
+@pytest.mark.parametrize(("number", "call"), CASES.values(), ids=list(CASES))
+def test_results_stay_on_the_gpu(number, call):
+    with fake_gpu(number):
+        results = tensors(call())
+    assert all(isinstance(result, FakeTensor) for result in results)
+    assert {result.device.type for result in results} <= {"cuda"}
+    assert {result.dtype for result in results} <= {torch.float32}
+
+
+def test_every_public_function_of_the_topic_has_a_case():
+    public = {
+        f"{module.name}.{name}"
+        for module in pkgutil.iter_modules(d2lcompanion.optimization.__path__)
+        for name, function in inspect.getmembers(
+            importlib.import_module(f"d2lcompanion.optimization.{module.name}"),
+            inspect.isfunction,
+        )
+        if not name.startswith("_") and function.__module__.endswith(f".{module.name}")
+    }
+    assert public == set(CASES) | ON_THE_CPU
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        descent.first_order(descent.gradient_descent, lr=0.1),
+        partial(descent.newton, ridge=1.0),
+    ],
+    ids=["rule", "method"],
+)
+def test_a_whole_run_stays_on_the_gpu(method):
+    with fake_gpu():
+        trajectory = run(method)
+    assert trajectory.points.shape == (3, 3)
+    assert {tensor.device.type for tensor in tensors(trajectory)} == {"cuda"}
+
+
+# ---------------------------------------------------------------- the check itself can say no
+
+
+WRONG_DEVICE = r"cuda.*cpu|cpu.*cuda"
+
+
+def forgets_the_device(x: Tensor) -> Tensor:
+    return x + torch.ones(x.shape[-1])
+
+
+def test_the_mode_catches_a_tensor_on_the_wrong_device():
+    with fake_gpu(), pytest.raises(RuntimeError, match=WRONG_DEVICE):
+        forgets_the_device(gpu(3))
+
+
+def test_data_and_points_on_different_devices_raise():
+    with fake_gpu():
+        objective = objectives.quadratic(torch.empty(3, 3))
+        with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+            objective.gradient(gpu(3))
+        with pytest.raises(RuntimeError, match=WRONG_DEVICE):
+            descent.preconditioned(gpu(3), lr=0.1, diagonal=torch.empty(3))

@@ -1,6 +1,7 @@
 """The command `d2lc`: list and run experiments, fetch data, print what was measured.
 
-A value that is not allowed ends the command with exit code 2 and one line that says what is.
+A value that is not allowed ends the command with exit code 2 and one line that says
+what is.
 """
 
 import sys
@@ -14,7 +15,9 @@ try:
     from rich.console import Console
     from rich.table import Table
 except ModuleNotFoundError as error:
-    raise SystemExit(f'd2lc: no {error.name}; run: pip install "d2lcompanion[run]"') from error
+    raise SystemExit(
+        f'd2lc: no {error.name}; run: pip install "d2lcompanion[run]"'
+    ) from error
 
 from d2lcompanion.training.settings import (
     DEVICES,
@@ -35,7 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data sets at full scale.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Data sets at full scale.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(data_app, name="data")
 
 
@@ -51,7 +56,9 @@ def list_experiments() -> None:
     from d2lcompanion.training.presets import describe_values
 
     for experiment in experiments().values():
-        typer.echo(f"{experiment.name}: {experiment.title.en} (chapter {experiment.chapter})")
+        typer.echo(
+            f"{experiment.name}: {experiment.title.en} (chapter {experiment.chapter})"
+        )
         table = Table("scale", "what it does", "preset, see --set")
         for scale in SCALES:
             preset = describe_values(experiment.presets[scale])
@@ -68,22 +75,31 @@ def run(
     devices: Annotated[int, typer.Option(help="Processes, one device each.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random number.")] = 0,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the preset.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the preset."),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the result there.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep FILE if it holds this very run already.")
+        bool,
+        typer.Option("--resume", help="Keep FILE if it holds this very run already."),
     ] = False,
 ) -> None:
     """Run one experiment; print its metrics, and write them where --json says."""
     with _one_line_errors():
         settings = Settings(
-            scale, device, precision, devices, seed, parse_assignments(assignments or ())
+            scale,
+            device,
+            precision,
+            devices,
+            seed,
+            parse_assignments(assignments or ()),
         )
         if resume and json is None:
-            raise SettingsError("--resume needs --json FILE: the file is what it looks at")
+            raise SettingsError(
+                "--resume needs --json FILE: the file is what it looks at"
+            )
         _run(name, settings, json, resume)
 
 
@@ -91,7 +107,8 @@ def run(
 def report(
     lang: Annotated[str, typer.Option(help="en|zh")] = "en",
     directory: Annotated[
-        Path | None, typer.Option("--results", help="Folder of results; default: the committed.")
+        Path | None,
+        typer.Option("--results", help="Folder of results; default: the committed."),
     ] = None,
 ) -> None:
     """Print all measured results as Markdown tables."""
@@ -116,7 +133,9 @@ def list_data() -> None:
         table.add_row(
             entry.name,
             entry.file_name,
-            "unknown" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.3g} MB",
+            "unknown"
+            if entry.size_bytes is None
+            else f"{entry.size_bytes / 1e6:.3g} MB",
             entry.licence,
             "unverified" if checksum is None else checksum.algorithm,
             "yes" if entry.tried else "no",
@@ -129,7 +148,10 @@ def list_data() -> None:
 def fetch_data(
     name: Annotated[str, typer.Argument(help="As `d2lc data list` shows it.")],
     allow_unverified: Annotated[
-        bool, typer.Option("--allow-unverified", help="Accept a file without known checksum.")
+        bool,
+        typer.Option(
+            "--allow-unverified", help="Accept a file without known checksum."
+        ),
     ] = False,
 ) -> None:
     """Download one data set into the cache and verify it."""
@@ -139,7 +161,10 @@ def fetch_data(
         _fail(f"no data set {name!r}; there is: {', '.join(registry.REGISTRY)}")
     try:
         path = registry.fetch(name, allow_unverified=allow_unverified)
-    except (ValueError, OSError) as error:  # no checksum, other bytes in the way, no network
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # no checksum, other bytes in the way, no network
         _fail(str(error))
     typer.echo(str(path))
 
@@ -162,7 +187,9 @@ def _run(name: str, settings: Settings, json: Path | None, resume: bool) -> None
         _print_metrics(result)
     else:
         write_result(result, json)
-        typer.echo(f"{json}: {result.experiment}, {result.scale}, {result.seconds:.3g} s")
+        typer.echo(
+            f"{json}: {result.experiment}, {result.scale}, {result.seconds:.3g} s"
+        )
 
 
 def _print_metrics(result: Any) -> None:
@@ -204,7 +231,9 @@ def _one_line_errors() -> Iterator[None]:
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError):
             raise
-        _fail(str(error))  # an extra is missing; the message has the line that installs it
+        _fail(
+            str(error)
+        )  # an extra is missing; the message has the line that installs it
 
 
 def _fail(message: str) -> NoReturn:

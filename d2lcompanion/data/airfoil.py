@@ -29,14 +29,16 @@ def load_airfoil(
 ) -> RegressionData:
     """Five features and the sound pressure level, 1,503 measurements.
 
-    As in the book, mean and standard deviation are those of *all* rows, and the first 1,500 are
-    used: the columns that come back have mean 0 only nearly.
+    As in the book, mean and standard deviation are those of *all* rows, and the first
+    1,500 are used: the columns that come back have mean 0 only nearly.
 
     Args:
         path: a file to read; by default `airfoil_self_noise.dat` in the data directory.
-        download: fetch and verify that file if it is not there; a path is only ever read.
+        download: fetch and verify that file if it is not there; a path is only ever
+            read.
         rows: how many to use, from the top.
-        standardized: features and target with mean 0 and standard deviation 1 over all rows.
+        standardized: features and target with mean 0 and standard deviation 1 over all
+            rows.
     Raises:
         FileNotFoundError: if there is no file, and it was not to be fetched.
         ValueError: if the file is not such a table, or has fewer rows.
@@ -58,17 +60,20 @@ def load_airfoil(
         table = standardize(table)
         source += f", mean 0 and standard deviation 1 over all {len(table)}"
     table = table[:rows]
-    return RegressionData("airfoil", table[:, :-1], table[:, -1], FEATURE_NAMES, source + ".")
+    return RegressionData(
+        "airfoil", table[:, :-1], table[:, -1], FEATURE_NAMES, source + "."
+    )
 
 
 def read_airfoil(path: Path | str) -> Tensor:
     """The table in a file: [n, 6], float64, in the order of the columns.
 
-    Copies differ: numbers are separated by tabs, commas, semicolons or blanks, lines end in LF or
-    CRLF, a header line and a byte-order mark may come first.
+    Copies differ: numbers are separated by tabs, commas, semicolons or blanks, lines
+    end in LF or CRLF, a header line and a byte-order mark may come first.
 
     Raises:
-        ValueError: naming file and line, if the text is not UTF-8 or a row is not six numbers.
+        ValueError: naming file and line, if the text is not UTF-8 or a row is not six
+            numbers.
     """
     path = Path(path)
     rows: list[list[float]] = []
@@ -79,7 +84,9 @@ def read_airfoil(path: Path | str) -> Tensor:
             continue  # an empty line, or a header
         good = [value for value in values if value is not None]
         if len(good) != COLUMNS or len(cells) != COLUMNS:
-            raise ValueError(f"{path}:{number}: expected {COLUMNS} numbers, got {line.strip()!r}")
+            raise ValueError(
+                f"{path}:{number}: expected {COLUMNS} numbers, got {line.strip()!r}"
+            )
         rows.append(good)
     if not rows:
         raise ValueError(f"{path}: no rows")

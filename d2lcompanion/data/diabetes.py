@@ -10,10 +10,11 @@ def load_diabetes(*, standardized: bool = True) -> RegressionData:
     """Ten measurements of 442 patients; the target is a score of the disease a year later.
 
     Args:
-        standardized: every column and the target with mean 0 and standard deviation 1; else the
-            units of the table (age in years, blood pressure in mmHg …).
+        standardized: every column and the target with mean 0 and standard deviation 1;
+            else the units of the table (age in years, blood pressure in mmHg …).
     Source:
-        Efron, Hastie, Johnstone & Tibshirani (2004), *Least angle regression*, Annals of
+        Efron, Hastie, Johnstone & Tibshirani (2004), *Least angle regression*, Annals
+            of
         Statistics 32(2); the copy in scikit-learn.
     """
     table = require("sklearn.datasets", "data").load_diabetes(scaled=False)
@@ -22,4 +23,6 @@ def load_diabetes(*, standardized: bool = True) -> RegressionData:
     if standardized:
         features, target = standardize(features), standardize(target)
         source += ", features and target with mean 0 and standard deviation 1"
-    return RegressionData("diabetes", features, target, tuple(table.feature_names), source + ".")
+    return RegressionData(
+        "diabetes", features, target, tuple(table.feature_names), source + "."
+    )

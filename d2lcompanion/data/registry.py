@@ -1,7 +1,8 @@
 """Files that are too large to ship: where they are, whose they are, and how to know them again.
 
-A checksum says whose bytes it belongs to (`origin`). Mirrors are tried in order; what arrives is
-verified before it gets its name, so that a file in the data directory is whole or absent.
+A checksum says whose bytes it belongs to (`origin`). Mirrors are tried in order; what
+arrives is verified before it gets its name, so that a file in the data directory is
+whole or absent.
 """
 
 import os
@@ -23,7 +24,8 @@ class Checksum:
     Attributes:
         algorithm: how it is computed.
         digest: lower-case hexadecimal.
-        origin: a sentence: which bytes it was computed from, or which package publishes it.
+        origin: a sentence: which bytes it was computed from, or which package publishes
+            it.
     """
 
     algorithm: Literal["sha256", "sha1", "md5"]
@@ -87,41 +89,52 @@ def find_entry(name: str) -> Entry:
         ValueError: if there is none, naming those that there are.
     """
     if name not in REGISTRY:
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(REGISTRY))}")
+        raise ValueError(
+            f"unknown data set {name!r}; known: {', '.join(sorted(REGISTRY))}"
+        )
     return REGISTRY[name]
 
 
 def data_directory() -> Path:
     """Where files are kept: $D2LC_DATA_DIR, else the cache folder of the operating system."""
     chosen = os.environ.get(DATA_DIR_VARIABLE)
-    return Path(chosen) if chosen else Path(require("pooch", "data").os_cache("d2lcompanion"))
+    return (
+        Path(chosen)
+        if chosen
+        else Path(require("pooch", "data").os_cache("d2lcompanion"))
+    )
 
 
 def fetch(name: str, *, allow_unverified: bool = False, progress: bool = True) -> Path:
     """Download a file, unless it is there already, and return its path.
 
-    Two processes may ask at once: one downloads, the other waits. Nothing is overwritten: a file
-    with other bytes under that name is an error.
+    Two processes may ask at once: one downloads, the other waits. Nothing is
+    overwritten: a file with other bytes under that name is an error.
 
     Args:
         name: of a registry entry.
-        allow_unverified: take a file that has no known checksum. Its SHA-256 is then written
-            beside it, and holds from then on.
+        allow_unverified: take a file that has no known checksum. Its SHA-256 is then
+            written beside it, and holds from then on.
         progress: show a progress bar, on a terminal.
     Raises:
-        ValueError: if the name is unknown, the entry has no checksum and allow_unverified is
-            False, or a file with other bytes is in the way.
-        OSError: if no address gives the right bytes; the message tells what each one gave.
+        ValueError: if the name is unknown, the entry has no checksum and
+            allow_unverified is False, or a file with other bytes is in the way.
+        OSError: if no address gives the right bytes; the message tells what each one
+            gave.
     """
     entry = find_entry(name)
     path = data_directory() / entry.file_name
     (path.parent / ".locks").mkdir(parents=True, exist_ok=True)
-    with require("filelock", "data").FileLock(path.parent / ".locks" / f"{path.name}.lock"):
+    with require("filelock", "data").FileLock(
+        path.parent / ".locks" / f"{path.name}.lock"
+    ):
         known_hash = _known_hash(entry, path, allow_unverified)
         if not path.exists():
             _download(entry, path, known_hash, progress)
         elif known_hash is not None and not _matches(path, known_hash):
-            raise ValueError(f"{path} is not the file of the registry ({known_hash}): move it away")
+            raise ValueError(
+                f"{path} is not the file of the registry ({known_hash}): move it away"
+            )
         if entry.checksum is None:
             digest = require("pooch", "data").file_hash(str(path), alg="sha256")
             _record(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
@@ -133,7 +146,9 @@ def _known_hash(entry: Entry, path: Path, allow_unverified: bool) -> str | None:
     if entry.checksum is not None:
         return f"{entry.checksum.algorithm}:{entry.checksum.digest}"
     if not allow_unverified:
-        raise ValueError(f"{entry.name} has no checksum: pass allow_unverified to trust it")
+        raise ValueError(
+            f"{entry.name} has no checksum: pass allow_unverified to trust it"
+        )
     if _record(path).exists():
         return "sha256:" + _record(path).read_text(encoding="utf-8").split()[0]
     return None
@@ -165,7 +180,11 @@ def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) 
                     downloader=pooch.HTTPDownloader(progressbar=bar, timeout=30),
                 )
             return
-        except (requests.RequestException, ValueError, OSError) as error:  # on to the next mirror
+        except (
+            requests.RequestException,
+            ValueError,
+            OSError,
+        ) as error:  # on to the next mirror
             failures.append(f"{url}: {error}")
     raise OSError(f"{entry.name} could not be fetched:\n  " + "\n  ".join(failures))
 

@@ -1,7 +1,7 @@
 """All experiments, found by looking: a module of this package with an `EXPERIMENT` is one.
 
-No list is kept, so that adding a module adds an experiment and deleting it removes one. A module
-without `run` is a building block that experiments share.
+No list is kept, so that adding a module adds an experiment and deleting it removes one.
+A module without `run` is a building block that experiments share.
 """
 
 import difflib
@@ -30,7 +30,9 @@ def experiments() -> dict[str, Experiment[Any]]:
         if not isinstance(experiment, Experiment):
             raise TypeError(f"{module.__name__} must define EXPERIMENT, an Experiment")
         if experiment.name in found:
-            raise ValueError(f"{module.__name__}: the name {experiment.name!r} is taken")
+            raise ValueError(
+                f"{module.__name__}: the name {experiment.name!r} is taken"
+            )
         found[experiment.name] = experiment
     return dict(sorted(found.items()))
 
@@ -45,5 +47,7 @@ def find(name: str) -> Experiment[Any]:
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
-        raise SettingsError(f"no experiment {name!r}; {meant}there is: {', '.join(known)}")
+        raise SettingsError(
+            f"no experiment {name!r}; {meant}there is: {', '.join(known)}"
+        )
     return known[name]

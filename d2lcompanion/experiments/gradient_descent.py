@@ -1,20 +1,21 @@
 """Gradient descent on real least squares: how fast, how fast at worst, and what repairs it.
 
-Half the mean squared residual of a linear model has the Hessian XᵀX/n, with eigenvalues from μ to
-L. At η = 2/(μ + L) theory promises that the gap f(xₖ) − f* shrinks at least by ((κ−1)/(κ+1))² a
-step, κ = L/μ. The study measures
+Half the mean squared residual of a linear model has the Hessian XᵀX/n, with eigenvalues
+from μ to L. At η = 2/(μ + L) theory promises that the gap f(xₖ) − f* shrinks at least
+by ((κ−1)/(κ+1))² a step, κ = L/μ. The study measures
 
 - the gap from x₀ = 0, its rate after a long run, and a start for which the promise is exact;
 - Newton's method: one step, any κ;
 - preconditioning by the Hessian's diagonal: it repairs badly scaled columns (a copy of the data in
-  other units), and does nothing where all columns have one scale, as correlation remains;
+  other units), and does nothing where all columns have one scale, as correlation
+  remains;
 - random starts, drawn from the seed.
 
-What the scales add is conditioning. The ten columns of diabetes have κ ≈ 470 (ci). Their products
-of degree 2 have κ ≈ 3·10⁷ (laptop), of degree 3 κ ≈ 8·10¹² (gpu): the promise then holds for times
-nobody waits for, while the measured gap falls all the same, as most of it lies in directions of
-large curvature. Random starts run together as the rows of one matrix, so that an accelerator has
-work to do.
+What the scales add is conditioning. The ten columns of diabetes have κ ≈ 470 (ci).
+Their products of degree 2 have κ ≈ 3·10⁷ (laptop), of degree 3 κ ≈ 8·10¹² (gpu): the
+promise then holds for times nobody waits for, while the measured gap falls all the
+same, as most of it lies in directions of large curvature. Random starts run together as
+the rows of one matrix, so that an accelerator has work to do.
 """
 
 import math
@@ -75,15 +76,24 @@ class Preset:
     starts: int
 
     def __post_init__(self) -> None:
-        for name, least in (("degree", 1), ("steps", 1), ("rate_steps", 8), ("starts", 2)):
+        for name, least in (
+            ("degree", 1),
+            ("steps", 1),
+            ("rate_steps", 8),
+            ("starts", 2),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be ≥ {least}, got {getattr(self, name)}")
 
 
 PRESETS = {
     "ci": Preset("diabetes", degree=1, steps=100, rate_steps=4000, starts=64),
-    "laptop": Preset("diabetes", degree=2, steps=100_000, rate_steps=1_000_000, starts=64),
-    "gpu": Preset("diabetes", degree=3, steps=200_000, rate_steps=1_000_000, starts=4096),
+    "laptop": Preset(
+        "diabetes", degree=2, steps=100_000, rate_steps=1_000_000, starts=64
+    ),
+    "gpu": Preset(
+        "diabetes", degree=3, steps=200_000, rate_steps=1_000_000, starts=4096
+    ),
 }
 
 
@@ -94,7 +104,8 @@ def load(preset: Preset) -> RegressionData:
     """The preset's data set, with products of columns where degree > 1.
 
     Raises:
-        FileNotFoundError: if airfoil is asked for and not on this machine; says how to get it.
+        FileNotFoundError: if airfoil is asked for and not on this machine; says how to
+            get it.
     """
     data = load_diabetes() if preset.dataset == "diabetes" else load_airfoil()
     return polynomial_features(data, preset.degree)
@@ -117,16 +128,19 @@ class GradientDescentStudy:
     """What `study` measured. All gaps are f(x) − f*, float64 tensors on the CPU.
 
     Attributes:
-        problem: the data, their spectrum (`mu`, `smoothness`, `condition_number`, `lr`), optimum.
+        problem: the data, their spectrum (`mu`, `smoothness`, `condition_number`,
+            `lr`), optimum.
         optimum: f*, the least-squares floor.
-        curve_steps: [m], the steps at which the curves are measured, 0 first, `steps` last.
+        curve_steps: [m], the steps at which the curves are measured, 0 first, `steps`
+            last.
         gaps: [m], gradient descent from 0.
         bounds: [m], ((κ−1)/(κ+1))²ᵏ times the first gap.
         worst_gaps: [m], gradient descent from `Problem.worst_start`.
         predicted_rate: ((κ−1)/(κ+1))², the promise for the gap's factor per step.
         measured_rate: that factor over the last half of `rate_steps` steps from 0.
         newton_gap: after one step of Newton's method from 0.
-        standardized: preconditioning of the data as they are; `gaps` again for comparison.
+        standardized: preconditioning of the data as they are; `gaps` again for
+            comparison.
         rescaled: preconditioning of the copy in other units.
         random_start_gaps: [starts], at standard normal starts.
         random_gaps: [starts], after `steps` steps from there.
@@ -166,20 +180,21 @@ def study(
 ) -> GradientDescentStudy:
     """Measure the list of this module on one data set.
 
-    Descent runs on `device` in `dtype`. The spectrum, the optimum, Newton's step and every gap are
-    computed in float64 on the CPU: they are what the runs are judged by.
+    Descent runs on `device` in `dtype`. The spectrum, the optimum, Newton's step and
+    every gap are computed in float64 on the CPU: they are what the runs are judged by.
 
     Args:
         data: features [n, d], independent columns.
         steps: of each run, ≥ 1.
         starts: random starts, ≥ 1.
         generator: of the random starts, on the CPU.
-        rate_steps: of the run that the rate is measured on, ≥ 8; the promised rate shows only once
-            the slowest modes are alone.
+        rate_steps: of the run that the rate is measured on, ≥ 8; the promised rate
+            shows only once the slowest modes are alone.
         device: where to iterate.
         dtype: what to iterate in.
         track: progress bar.
-        map_rows: applies a function to the rows of the starts, over several processes if it likes.
+        map_rows: applies a function to the rows of the starts, over several processes
+            if it likes.
     Raises:
         ValueError: if a number is out of range, or columns depend on one another.
     """
@@ -194,10 +209,14 @@ def study(
     method = first_order(gradient_descent, lr=problem.lr)
     zero = torch.zeros_like(problem.minimizer)
     both = torch.stack([zero, problem.worst_start()])
-    curve_steps, curves = follow(problem, both, method, steps=steps, label="gradient descent")
+    curve_steps, curves = follow(
+        problem, both, method, steps=steps, label="gradient descent"
+    )
 
     def gaps_of(rows: Tensor) -> Tensor:
-        return follow(problem, rows, method, steps=steps, points=1, label="random starts")[1][-1]
+        return follow(
+            problem, rows, method, steps=steps, points=1, label="random starts"
+        )[1][-1]
 
     points = torch.randn(starts, len(zero), generator=generator, dtype=torch.float64)
     contraction = contraction_factor(problem.lr, problem.mu, problem.smoothness)
@@ -209,10 +228,14 @@ def study(
         bounds=float(curves[0, 0]) * contraction ** (2 * curve_steps.double()),
         worst_gaps=curves[:, 1],
         predicted_rate=contraction**2,
-        measured_rate=_rate(*follow(problem, zero, method, steps=rate_steps, label="rate"), dtype),
+        measured_rate=_rate(
+            *follow(problem, zero, method, steps=rate_steps, label="rate"), dtype
+        ),
         newton_gap=float(problem.gap(zero + newton(objective, zero)[0])),
         standardized=_precondition(problem, follow, steps, device, dtype),
-        rescaled=_precondition(solve(in_other_units(data)), follow, steps, device, dtype),
+        rescaled=_precondition(
+            solve(in_other_units(data)), follow, steps, device, dtype
+        ),
         random_start_gaps=problem.gap(points),
         random_gaps=map_rows(gaps_of, points),
     )
@@ -228,7 +251,9 @@ def _precondition(
     """The same data with and without D = diag(H), Dᵢ = Σₙ xₙᵢ²/n."""
     diagonal = problem.data.features.square().mean(0)
     # with z = D^½ x the preconditioned method is plain descent, with columns divided by D^½
-    even = solve(replace(problem.data, features=problem.data.features / diagonal.sqrt()))
+    even = solve(
+        replace(problem.data, features=problem.data.features / diagonal.sqrt())
+    )
     on_device = diagonal.to(dtype).to(device)
     zero = torch.zeros_like(problem.minimizer)
     plain = first_order(gradient_descent, lr=problem.lr)
@@ -244,7 +269,8 @@ def _precondition(
 def _rate(steps: Tensor, gaps: Tensor, dtype: torch.dtype) -> float:
     """The gap's factor per step over the last half of the evenly spaced measurements.
 
-    Gaps that only show rounding are left out: x* is hit to about ε, the gap hence to ε².
+    Gaps that only show rounding are left out: x* is hit to about ε, the gap hence to
+    ε².
     """
     every = math.ceil(int(steps[-1]) / CURVE_POINTS)
     even = gaps[steps % every == 0]
@@ -365,10 +391,20 @@ EXPERIMENT = Experiment(
         Column("condition_number", Text("κ", "κ"), ".3g"),
         Column("gap", Text("final gap", "最终差距"), ".2g"),
         Column("bound", Text("its bound", "理论上界"), ".2g"),
-        Column("half_life.measured", Text("steps to halve the gap", "差距减半所需步数"), ".3g"),
+        Column(
+            "half_life.measured",
+            Text("steps to halve the gap", "差距减半所需步数"),
+            ".3g",
+        ),
         Column("half_life.predicted", Text("at worst", "最坏情形"), ".3g"),
-        Column("newton_gap", Text("gap after one Newton step", "一步牛顿法后的差距"), ".0e"),
-        Column("random_starts.gap_mean", Text("gap, random starts", "随机起点的差距"), ".2f"),
+        Column(
+            "newton_gap", Text("gap after one Newton step", "一步牛顿法后的差距"), ".0e"
+        ),
+        Column(
+            "random_starts.gap_mean",
+            Text("gap, random starts", "随机起点的差距"),
+            ".2f",
+        ),
     ),
     precision="fp64",
 )

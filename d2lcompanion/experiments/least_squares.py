@@ -1,7 +1,8 @@
 """Least squares problems of chosen difficulty, made from real data, with their exact answers.
 
-Products of columns make a problem ill-conditioned, other units do so too. `solve` gives spectrum
-and optimum, by which a descent is judged; `descend` runs one and measures its gap.
+Products of columns make a problem ill-conditioned, other units do so too. `solve` gives
+spectrum and optimum, by which a descent is judged; `descend` runs one and measures its
+gap.
 """
 
 import itertools
@@ -16,7 +17,8 @@ from d2lcompanion.optimization.descent import Method, optimal_step
 from d2lcompanion.optimization.objectives import least_squares
 from d2lcompanion.training.progress import Track, silent
 
-DEPENDENT = 1e-8  # a column with a smaller share outside the span of the others adds nothing
+# A column with a smaller share outside the span of the others adds nothing.
+DEPENDENT = 1e-8
 CURVE_POINTS = 1000  # at most so many points of a curve are kept
 UNITS = (-2, 2)  # the powers of ten that the columns of a rescaled copy run through
 
@@ -26,15 +28,17 @@ UNITS = (-2, 2)  # the powers of ten that the columns of a rescaled copy run thr
 def polynomial_features(data: RegressionData, degree: int) -> RegressionData:
     """All products of up to `degree` columns, standardized, without those that add nothing.
 
-    Ten columns give 65 products of degree ≤ 2 and 285 of degree ≤ 3. A product that is a linear
-    combination of the columns before it, and of a constant, is left out, so that μ > 0: in diabetes
-    `sex` has two values, hence its square is one. What is left out is named in `source`.
+    Ten columns give 65 products of degree ≤ 2 and 285 of degree ≤ 3. A product that is
+    a linear combination of the columns before it, and of a constant, is left out, so
+    that μ > 0: in diabetes `sex` has two values, hence its square is one. What is left
+    out is named in `source`.
 
     Args:
         data: features [n, d].
         degree: 1 gives the data back as they are.
     Returns:
-        features [n, D] with D < n, every column with mean 0 and sd 1; names read "bmi·bp".
+        features [n, D] with D < n, every column with mean 0 and sd 1; names read
+            "bmi·bp".
     Raises:
         ValueError: if degree < 1.
     """
@@ -100,9 +104,9 @@ def in_other_units(data: RegressionData) -> RegressionData:
 class Problem(NamedTuple):
     """Least squares on one data set, with all that the runs are judged by, in float64 on the CPU.
 
-    The eigenvalues of XᵀX/n are taken from the singular values of X, λᵢ = σᵢ²/n: the smallest is
-    then right to about ε√κ, and from XᵀX itself only to εκ. At κ = 10¹² these are ten digits and
-    three.
+    The eigenvalues of XᵀX/n are taken from the singular values of X, λᵢ = σᵢ²/n: the
+    smallest is then right to about ε√κ, and from XᵀX itself only to εκ. At κ = 10¹²
+    these are ten digits and three.
     """
 
     data: RegressionData
@@ -141,8 +145,8 @@ class Problem(NamedTuple):
     def worst_start(self) -> Tensor:
         """x₀, [d], with the gap of 0, from which ((κ−1)/(κ+1))²ᵏ is not a bound but exact.
 
-        x₀ − x* lies in the eigenvectors of μ and L alone, half of the gap in each: at η = 2/(μ + L)
-        both shrink by (κ−1)/(κ+1) a step, the one of L with changing sign.
+        x₀ − x* lies in the eigenvectors of μ and L alone, half of the gap in each: at η
+        = 2/(μ + L) both shrink by (κ−1)/(κ+1) a step, the one of L with changing sign.
         """
         start_gap = float(self.gap(torch.zeros_like(self.minimizer)))
         steep = math.sqrt(start_gap / self.smoothness) * self.eigenvectors[0]
@@ -200,7 +204,9 @@ def descend(
         ValueError: if steps or points is below 1.
     """
     features, target = problem.data.features, problem.data.target
-    objective = least_squares(features.to(dtype).to(device), target.to(dtype).to(device))
+    objective = least_squares(
+        features.to(dtype).to(device), target.to(dtype).to(device)
+    )
     x = start.to(dtype).to(device)
     measured, gaps = measured_steps(steps, points), [problem.gap(x)]
     remaining = iter([*measured[1:], None])

@@ -8,8 +8,9 @@ a *method* may ask the objective for more (its value, its Hessian),
 
     method(objective, x, state) → (update, new state).
 
-`first_order` makes a method of a rule, `minimize` runs a method. Nothing is hidden: what a rule
-remembers is its state, which goes in and comes out; ours here remember nothing, so it is `()`.
+`first_order` makes a method of a rule, `minimize` runs a method. Nothing is hidden:
+what a rule remembers is its state, which goes in and comes out; ours here remember
+nothing, so it is `()`.
 """
 
 import math
@@ -32,7 +33,9 @@ DIVERGED = 1e100  # |f| above this counts as divergence, as do inf and nan
 # ------------------------------------------------------------------------------------------- rules
 
 
-def gradient_descent(grad: Tensor, state: State = (), *, lr: float) -> tuple[Tensor, State]:
+def gradient_descent(
+    grad: Tensor, state: State = (), *, lr: float
+) -> tuple[Tensor, State]:
     """x ← x − ηg.
 
     Args:
@@ -55,8 +58,8 @@ def preconditioned(
 ) -> tuple[Tensor, State]:
     """x ← x − η D⁻¹g: every coordinate gets a step size of its own, η/Dᵢ.
 
-    With D the diagonal of the Hessian, badly scaled coordinates move alike; correlated ones are
-    not helped, since D⁻¹ sees no entry off the diagonal.
+    With D the diagonal of the Hessian, badly scaled coordinates move alike; correlated
+    ones are not helped, since D⁻¹ sees no entry off the diagonal.
 
     Args:
         grad: g = ∇f(x), [..., d].
@@ -74,7 +77,9 @@ def preconditioned(
             f"diagonal must have shape {list(grad.shape[-1:])}, got {list(diagonal.shape)}"
         )
     if not bool((diagonal > 0).all()):
-        raise ValueError(f"diagonal must be > 0 everywhere, got {float(diagonal.min()):g}")
+        raise ValueError(
+            f"diagonal must be > 0 everywhere, got {float(diagonal.min()):g}"
+        )
     return -lr * grad / diagonal, state
 
 
@@ -91,14 +96,20 @@ def first_order(rule: Rule, **hyperparameters: Any) -> Method:
 
 
 def newton(
-    objective: Objective, x: Tensor, state: State = (), *, lr: float = 1.0, ridge: float = 0.0
+    objective: Objective,
+    x: Tensor,
+    state: State = (),
+    *,
+    lr: float = 1.0,
+    ridge: float = 0.0,
 ) -> tuple[Tensor, State]:
     """x ← x − η (H + ρI)⁻¹g, with H = ∇²f(x).
 
-    With η = 1 and ρ = 0 one step solves a quadratic, and near a minimizer with positive definite
-    H the error is about squared at every step: *quadratic* convergence. Elsewhere the step may go
-    uphill; it is sure to point downhill only where H + ρI is positive definite. A step solves a
-    d × d system, O(d³) operations, where a rule needs O(d).
+    With η = 1 and ρ = 0 one step solves a quadratic, and near a minimizer with positive
+    definite H the error is about squared at every step: *quadratic* convergence.
+    Elsewhere the step may go uphill; it is sure to point downhill only where H + ρI is
+    positive definite. A step solves a d × d system, O(d³) operations, where a rule
+    needs O(d).
 
     Args:
         objective: gives g and H.
@@ -119,7 +130,9 @@ def newton(
     singular_values = torch.linalg.svdvals(hessian)  # falling
     smallest, largest = float(singular_values[-1]), float(singular_values[0])
     if smallest <= len(x) * torch.finfo(x.dtype).eps * largest:
-        raise ValueError(f"the Hessian is singular: smallest singular value {smallest:g}")
+        raise ValueError(
+            f"the Hessian is singular: smallest singular value {smallest:g}"
+        )
     return -lr * torch.linalg.solve(hessian, objective.gradient(x)), state
 
 
@@ -133,7 +146,7 @@ def backtracking_line_search(
     sufficient_decrease: float = 1e-4,
     max_halvings: int = 50,
 ) -> float:
-    """The first step t = initial · shrinkᵐ, m = 0, 1, …, with f(x + td) ≤ f(x) + c t gᵀd (Armijo).
+    """The first t = initial · shrinkᵐ, m = 0, 1, …, with f(x + td) ≤ f(x) + c t gᵀd.
 
     Args:
         objective: gives f and g = ∇f(x).
@@ -141,13 +154,16 @@ def backtracking_line_search(
         direction: d, [d], a descent direction: gᵀd < 0.
         initial: the step tried first, > 0.
         shrink: factor in (0, 1) between two trials.
-        sufficient_decrease: c in (0, 1), the share of the linear forecast that is demanded.
+        sufficient_decrease: c in (0, 1), the share of the linear forecast that is
+            demanded.
         max_halvings: how often the step may shrink.
     Raises:
         ValueError: if an argument is out of range, or the direction does not descend.
-        RuntimeError: if no trial descends enough: the gradient is then likely to be wrong.
+        RuntimeError: if no trial descends enough: the gradient is then likely to be
+            wrong.
     Source:
-        Nocedal & Wright (2006), Algorithm 3.1; Boyd & Vandenberghe (2004), Algorithm 9.2.
+        Nocedal & Wright (2006), Algorithm 3.1; Boyd & Vandenberghe (2004), Algorithm
+            9.2.
     """
     _require_positive("initial", initial)
     _require_fraction("shrink", shrink)
@@ -157,10 +173,15 @@ def backtracking_line_search(
         raise ValueError(f"direction must descend: gᵀd must be < 0, got {slope:g}")
     value, step = float(objective(x)), initial
     for _ in range(max_halvings + 1):
-        if float(objective(x + step * direction)) <= value + sufficient_decrease * step * slope:
+        if (
+            float(objective(x + step * direction))
+            <= value + sufficient_decrease * step * slope
+        ):
             return step
         step *= shrink
-    raise RuntimeError(f"no step down to {step / shrink:g} decreases f = {value:g} enough")
+    raise RuntimeError(
+        f"no step down to {step / shrink:g} decreases f = {value:g} enough"
+    )
 
 
 def steepest_descent(
@@ -220,23 +241,27 @@ def minimize(
 ) -> Trajectory:
     """Run a method from a start and record every point.
 
-    Ends after `steps` steps, at the first point with ‖∇f(x)‖ ≤ tolerance, or when f leaves
-    [−10¹⁰⁰, 10¹⁰⁰] or any number stops being finite; the trajectory then ends at the last point
-    before. "Converged" says that the gradient is small, not that the point is a minimum.
+    Ends after `steps` steps, at the first point with ‖∇f(x)‖ ≤ tolerance, or when f
+    leaves [−10¹⁰⁰, 10¹⁰⁰] or any number stops being finite; the trajectory then ends at
+    the last point before. "Converged" says that the gradient is small, not that the
+    point is a minimum.
 
     Args:
         objective: f.
         start: x₀, [d]; a plain number counts as [1]. Plain numbers become float64.
-        method: `first_order(rule, lr=…)`, `newton`, `steepest_descent`, or one of your own.
+        method: `first_order(rule, lr=…)`, `newton`, `steepest_descent`, or one of your
+            own.
         steps: the most steps to take, ≥ 0.
         state: the method's state before the first step.
         tolerance: on the Euclidean norm of the gradient, ≥ 0.
     Raises:
-        ValueError: if an argument is out of range, f is not finite at the start, or an update
-            has another shape than x.
+        ValueError: if an argument is out of range, f is not finite at the start, or an
+            update has another shape than x.
     """
     if steps < 0 or not tolerance >= 0:
-        raise ValueError(f"steps and tolerance must be ≥ 0, got {steps} and {tolerance}")
+        raise ValueError(
+            f"steps and tolerance must be ≥ 0, got {steps} and {tolerance}"
+        )
     status: Literal["converged", "max_steps", "diverged"] = "max_steps"
     message = f"stopped after {steps} steps"
     points, values, norms = [], [], []
@@ -246,7 +271,9 @@ def minimize(
         f_and_norm = f"f(x) = {float(value):g}, ‖∇f(x)‖ = {float(norm):g}"
         if not _is_finite(x, value, norm):
             if step == 0:
-                raise ValueError(f"start must have a finite f, got x = {x.tolist()}, {f_and_norm}")
+                raise ValueError(
+                    f"start must have a finite f, got x = {x.tolist()}, {f_and_norm}"
+                )
             status, message = "diverged", f"diverged at step {step}: {f_and_norm}"
             break
         points.append(x)
@@ -285,8 +312,8 @@ def optimal_step(mu: float, smoothness: float) -> float:
 def contraction_factor(lr: float, mu: float, smoothness: float) -> float:
     """ρ(η) = max(|1 − ημ|, |1 − ηL|): ‖xₖ₊₁ − x*‖ ≤ ρ ‖xₖ − x*‖ for gradient descent.
 
-    Exact on quadratics, where the eigenvalue λ contracts by 1 − ηλ. Below 1 if and only if
-    0 < η < 2/L; at η = 2/(μ + L) it is (κ − 1)/(κ + 1), with κ = L/μ.
+    Exact on quadratics, where the eigenvalue λ contracts by 1 − ηλ. Below 1 if and only
+    if 0 < η < 2/L; at η = 2/(μ + L) it is (κ − 1)/(κ + 1), with κ = L/μ.
 
     Source:
         Nesterov (2018), §2.1.5; Nocedal & Wright (2006), §3.3.
@@ -296,7 +323,9 @@ def contraction_factor(lr: float, mu: float, smoothness: float) -> float:
     return max(abs(1 - lr * mu), abs(1 - lr * smoothness))
 
 
-def closed_form_iterates(spectrum: Tensor, start: Tensor, lr: float, steps: int) -> Tensor:
+def closed_form_iterates(
+    spectrum: Tensor, start: Tensor, lr: float, steps: int
+) -> Tensor:
     """xₖ = (1 − ηλ)ᵏ x₀: gradient descent on ½ Σ λᵢxᵢ², one coordinate per eigenvalue.
 
     Args:
@@ -341,12 +370,15 @@ def descent_lemma_bound(
 def convergence_order(errors: Tensor | Sequence[float]) -> float:
     """The order p in eₖ₊₁ ≈ C eₖᵖ: the slope of log eₖ₊₁ over log eₖ, by least squares.
 
-    p = 1 is *linear* convergence (eₖ₊₁ ≤ αeₖ), p = 2 *quadratic*, Newton's near a minimizer.
+    p = 1 is *linear* convergence (eₖ₊₁ ≤ αeₖ), p = 2 *quadratic*, Newton's near a
+    minimizer.
 
     Args:
-        errors: e₀, e₁, …, three or more, all > 0: leave out those that only show rounding.
+        errors: e₀, e₁, …, three or more, all > 0: leave out those that only show
+            rounding.
     Raises:
-        ValueError: if there are fewer than three, one is not positive, or they do not change.
+        ValueError: if there are fewer than three, one is not positive, or they do not
+            change.
     Source:
         Nocedal & Wright (2006), appendix A.2.
     """
@@ -377,24 +409,34 @@ def _point(start: Tensor | Sequence[float] | float) -> Tensor:
     x = start if isinstance(start, Tensor) else torch.tensor(start, dtype=torch.float64)
     x = x.reshape(1) if x.ndim == 0 else x
     if x.ndim != 1 or not x.is_floating_point():
-        raise ValueError(f"start must be [d] of floats, got shape {list(x.shape)}, {x.dtype}")
+        raise ValueError(
+            f"start must be [d] of floats, got shape {list(x.shape)}, {x.dtype}"
+        )
     return x
 
 
 def _is_finite(x: Tensor, value: Tensor, norm: Tensor) -> bool:
     """Whether the point is finite, and f and ‖∇f‖ have not run away."""
-    in_range = abs(float(value)) <= DIVERGED and math.isfinite(float(norm))  # nan is not ≤
+    in_range = abs(float(value)) <= DIVERGED and math.isfinite(
+        float(norm)
+    )  # nan is not ≤
     return in_range and bool(torch.isfinite(x).all())
 
 
-def _logarithms(name: str, numbers: Tensor | Sequence[float], *, at_least: int) -> Tensor:
+def _logarithms(
+    name: str, numbers: Tensor | Sequence[float], *, at_least: int
+) -> Tensor:
     """log of positive numbers, [m], on the CPU in float64."""
     values = torch.as_tensor(numbers, dtype=torch.float64).detach().cpu()
     if values.ndim != 1 or len(values) < at_least:
-        raise ValueError(f"{name} must be [m] with m ≥ {at_least}, got {list(values.shape)}")
+        raise ValueError(
+            f"{name} must be [m] with m ≥ {at_least}, got {list(values.shape)}"
+        )
     for k, value in enumerate(values.tolist()):
         if not 0 < value < math.inf:
-            raise ValueError(f"{name} must be positive and finite, got {name}[{k}] = {value:g}")
+            raise ValueError(
+                f"{name} must be positive and finite, got {name}[{k}] = {value:g}"
+            )
     return values.log()
 
 
@@ -419,4 +461,6 @@ def _require_fraction(name: str, value: float) -> None:
 
 def _require_curvatures(mu: float, smoothness: float) -> None:
     if not 0 < mu <= smoothness < math.inf:
-        raise ValueError(f"0 < mu ≤ smoothness < ∞ must hold, got {mu} and {smoothness}")
+        raise ValueError(
+            f"0 < mu ≤ smoothness < ∞ must hold, got {mu} and {smoothness}"
+        )

@@ -1,8 +1,8 @@
 """Functions to minimize, each with its gradient, its Hessian and the minimizers that are known.
 
-Everything is batched: a point is the last dimension, all dimensions before it are a batch. The
-derivatives are written out, so that a reader can check them by hand; the tests check them by
-automatic differentiation.
+Everything is batched: a point is the last dimension, all dimensions before it are a
+batch. The derivatives are written out, so that a reader can check them by hand; the
+tests check them by automatic differentiation.
 """
 
 import math
@@ -24,8 +24,8 @@ class Objective:
         gradient: [..., d] → [..., d], ∇f(x).
         hessian: [..., d] → [..., d, d], ∇²f(x).
         dim: d, or None where any d will do.
-        minimizers: [m, d], known *global* minimizers; None where there is none (f has no lower
-            bound, or does not attain it) or where it is unknown.
+        minimizers: [m, d], known *global* minimizers; None where there is none (f has
+            no lower bound, or does not attain it) or where it is unknown.
         minimum: f at the minimizers, else None.
 
     Results have the dtype and the device of x.
@@ -69,13 +69,15 @@ def quadratic(
     The book's x₁² + 2x₂² is `quadratic([2, 4])`: mind the factor ½.
 
     Args:
-        matrix_or_spectrum: Q, [d, d] and symmetric, or [d], the diagonal of a diagonal Q. Plain
-            numbers become float64. Q need not be positive definite; then no minimizer is listed.
+        matrix_or_spectrum: Q, [d, d] and symmetric, or [d], the diagonal of a diagonal
+            Q. Plain numbers become float64. Q need not be positive definite; then no
+            minimizer is listed.
         linear: c, [d]; zero if left out.
         offset: b.
         name: for tables and figures.
     Raises:
-        ValueError: if Q is neither a vector nor a symmetric square matrix, or c does not fit.
+        ValueError: if Q is neither a vector nor a symmetric square matrix, or c does
+            not fit.
     Source:
         Zhang et al., *Dive into Deep Learning*, §12.6.2; Boyd & Vandenberghe, §9.1.1.
     """
@@ -105,35 +107,43 @@ def quadratic_with_spectrum(
 ) -> Objective:
     """f(x) = ½ xᵀQx with Q = UΛUᵀ: the eigenvalues are chosen, the axes are random.
 
-    U is the orthogonal factor of a Gaussian matrix, whose axes point anywhere with equal
-    probability (the signs of its columns cancel in UΛUᵀ). It is drawn on the generator's device
-    and then moved, so that one seed gives one function on every device.
+    U is the orthogonal factor of a Gaussian matrix, whose axes point anywhere with
+    equal probability (the signs of its columns cancel in UΛUᵀ). It is drawn on the
+    generator's device and then moved, so that one seed gives one function on every
+    device.
 
     Args:
         spectrum: Λ, [d], any sign.
         generator: source of the randomness.
     Source:
-        Mezzadri (2007), *How to generate random matrices from the classical compact groups*.
+        Mezzadri (2007), *How to generate random matrices from the classical compact
+            groups*.
     """
     eigenvalues = _floating(spectrum)
     d = len(eigenvalues)
-    gaussian = torch.randn(d, d, generator=generator, device=generator.device, dtype=torch.float64)
+    gaussian = torch.randn(
+        d, d, generator=generator, device=generator.device, dtype=torch.float64
+    )
     u = torch.linalg.qr(gaussian).Q.to(eigenvalues)
     q = (u * eigenvalues) @ u.T  # UΛUᵀ
-    return quadratic((q + q.T) / 2, name="rotated quadratic")  # symmetric to the last bit
+    return quadratic(
+        (q + q.T) / 2, name="rotated quadratic"
+    )  # symmetric to the last bit
 
 
 def least_squares(features: Tensor, target: Tensor) -> Objective:
     """f(w) = ‖Xw − y‖² / (2n), half the mean squared residual, with no intercept.
 
-    ∇f(w) = Xᵀ(Xw − y)/n and ∇²f(w) = XᵀX/n. On centred data the best intercept is 0. Libraries
-    differ by the factor: `torch.nn.MSELoss` has no ½, and its gradient is twice as long.
+    ∇f(w) = Xᵀ(Xw − y)/n and ∇²f(w) = XᵀX/n. On centred data the best intercept is 0.
+    Libraries differ by the factor: `torch.nn.MSELoss` has no ½, and its gradient is
+    twice as long.
 
     Args:
         features: X, [n, d].
         target: y, [n].
     Returns:
-        An objective of w [..., d]. Its minimizer is X⁺y; where columns depend on one another, this
+        An objective of w [..., d]. Its minimizer is X⁺y; where columns depend on one
+            another, this
         is the shortest of infinitely many.
     Raises:
         ValueError: if the shapes do not match.
@@ -158,7 +168,9 @@ def least_squares(features: Tensor, target: Tensor) -> Objective:
         return (features.T @ features / n).expand(*w.shape, d)
 
     best = torch.linalg.pinv(features) @ target
-    return Objective("least squares", value, gradient, hessian, d, best[None], float(value(best)))
+    return Objective(
+        "least squares", value, gradient, hessian, d, best[None], float(value(best))
+    )
 
 
 # ------------------------------------------------------------------- functions of one real number
@@ -172,7 +184,9 @@ def _function_of_one_number(
     minimizer: float | None = None,
 ) -> Objective:
     """Wrap f, f′, f″ (elementwise) as an objective of points [..., 1]."""
-    known = None if minimizer is None else torch.tensor([[minimizer]], dtype=torch.float64)
+    known = (
+        None if minimizer is None else torch.tensor([[minimizer]], dtype=torch.float64)
+    )
     return Objective(
         name,
         value=lambda x: f(x[..., 0]),
@@ -204,8 +218,8 @@ def perturbed_cosine(
 ) -> Objective:
     """g(x) = x cos(ωx) + a cos(νx): the empirical risk of the book's chapter 12.1.
 
-    The risk is `cosine(math.pi)`; a finite sample adds the wiggle 0.2 cos(5πx), which moves the
-    minimizer. `risk_gap` says by how much.
+    The risk is `cosine(math.pi)`; a finite sample adds the wiggle 0.2 cos(5πx), which
+    moves the minimizer. `risk_gap` says by how much.
     """
     risk, a, v = cosine(frequency), amplitude, wiggle
     return Objective(
@@ -261,11 +275,15 @@ def rosenbrock(a: float = 1.0, b: float = 100.0) -> Objective:
 
     def gradient(p: Tensor) -> Tensor:
         x, y = p.unbind(-1)
-        return torch.stack([-2 * (a - x) - 4 * b * x * (y - x**2), 2 * b * (y - x**2)], -1)
+        return torch.stack(
+            [-2 * (a - x) - 4 * b * x * (y - x**2), 2 * b * (y - x**2)], -1
+        )
 
     def hessian(p: Tensor) -> Tensor:
         x, y = p.unbind(-1)
-        return _symmetric(2 - 4 * b * (y - 3 * x**2), -4 * b * x, 2 * b * torch.ones_like(x))
+        return _symmetric(
+            2 - 4 * b * (y - 3 * x**2), -4 * b * x, 2 * b * torch.ones_like(x)
+        )
 
     best = torch.tensor([[a, a * a]], dtype=torch.float64)
     return Objective("Rosenbrock", value, gradient, hessian, 2, best, 0.0)
@@ -299,7 +317,9 @@ def beale() -> Objective:
         r, r_x, dr_x, ddr_x = parts(p)
         r_y, r_yy = p[..., :1] * dr_x, p[..., :1] * ddr_x
         return 2 * _symmetric(
-            (r_x * r_x).sum(-1), (r_x * r_y + r * dr_x).sum(-1), (r_y * r_y + r * r_yy).sum(-1)
+            (r_x * r_x).sum(-1),
+            (r_x * r_y + r * dr_x).sum(-1),
+            (r_y * r_y + r * r_yy).sum(-1),
         )
 
     best = torch.tensor([[3.0, 0.5]], dtype=torch.float64)
@@ -328,7 +348,9 @@ def risk_gap(risk: Objective, empirical: Objective, grid: Tensor) -> RiskGap:
         ValueError: if the grid is not a non-empty vector.
     """
     if grid.ndim != 1 or grid.numel() == 0:
-        raise ValueError(f"grid must be a non-empty vector [m], got shape {list(grid.shape)}")
+        raise ValueError(
+            f"grid must be a non-empty vector [m], got shape {list(grid.shape)}"
+        )
     x = grid[:, None]
     best, chosen = risk(x).argmin(), empirical(x).argmin()
     excess = risk(x)[chosen] - risk(x)[best]
@@ -351,10 +373,14 @@ def _square_matrix(matrix_or_spectrum: Tensor | Sequence[float]) -> Tensor:
     if q.ndim == 1 and len(q) > 0:
         return torch.diag(q)
     if q.ndim != 2 or q.shape[0] != q.shape[1] or len(q) == 0:
-        raise ValueError(f"Q must be [d] or [d, d] with d ≥ 1, got shape {list(q.shape)}")
+        raise ValueError(
+            f"Q must be [d] or [d, d] with d ≥ 1, got shape {list(q.shape)}"
+        )
     asymmetry = (q - q.T).abs().max()
     if not bool(asymmetry <= 1e-6 * q.abs().max()):
-        raise ValueError(f"Q must be symmetric, got max |Q − Qᵀ| = {float(asymmetry):g}")
+        raise ValueError(
+            f"Q must be symmetric, got max |Q − Qᵀ| = {float(asymmetry):g}"
+        )
     return q
 
 

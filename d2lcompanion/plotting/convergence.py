@@ -33,8 +33,8 @@ def plot_convergence(
         xlabel: what is counted.
         floor: a value that no curve can go below, drawn as a dotted line.
         log: logarithmic y axis. The line to a value ≤ 0 then leaves at the bottom.
-        bounds: label → [T+1], what theory says, drawn dashed; a label that is also in `curves`
-            takes the colour of that curve.
+        bounds: label → [T+1], what theory says, drawn dashed; a label that is also in
+            `curves` takes the colour of that curve.
     Raises:
         ValueError: if there is no curve, or one is not a sequence of numbers.
     """
@@ -48,7 +48,14 @@ def plot_convergence(
     for label, bound in (bounds or {}).items():
         y = _numbers(label, bound)
         name = f"{label} (theory)" if label in curves else label
-        ax.plot(np.arange(len(y)), y, "--", color=colours.get(label, GREY), label=name, lw=1.2)
+        ax.plot(
+            np.arange(len(y)),
+            y,
+            "--",
+            color=colours.get(label, GREY),
+            label=name,
+            lw=1.2,
+        )
     _finish(ax, xlabel, ylabel, floor, log)
     legend_above(fig, ax)
     return Figure(fig)
@@ -76,7 +83,9 @@ def plot_bands(
     for (label, seeds), colour in zip(runs.items(), _cycle(len(runs)), strict=True):
         y = np.asarray(seeds, dtype=np.float64)
         if y.ndim != 2 or len(y) < 2:
-            raise ValueError(f"{label!r} must be [seeds ≥ 2, steps], got shape {list(y.shape)}")
+            raise ValueError(
+                f"{label!r} must be [seeds ≥ 2, steps], got shape {list(y.shape)}"
+            )
         mean, sd = y.mean(0), y.std(0, ddof=1)
         steps = np.arange(y.shape[1])
         ax.plot(steps, mean, color=colour, label=f"{label} (mean ± sd, {len(y)} seeds)")
@@ -103,7 +112,9 @@ def _require_curves(curves: Mapping[str, Curve]) -> None:
 def _numbers(label: str, curve: Curve) -> NDArray[np.float64]:
     y = np.asarray(curve, dtype=np.float64)
     if y.ndim != 1 or len(y) == 0:
-        raise ValueError(f"{label!r} must be a sequence [T+1], got shape {list(y.shape)}")
+        raise ValueError(
+            f"{label!r} must be a sequence [T+1], got shape {list(y.shape)}"
+        )
     return y
 
 

@@ -1,8 +1,9 @@
 """A figure's content as text: stable from one CPU to the next, and different when a reader's is.
 
-Numbers are rounded twice: to 10⁻¹² of the axis' range, so that what is zero up to rounding reads
-0, and then to 4 significant digits. Of long data at most nine points are written, evenly spaced,
-with the mean of all. What is not written: positions of labels, fonts, sizes of ticks.
+Numbers are rounded twice: to 10⁻¹² of the axis' range, so that what is zero up to
+rounding reads 0, and then to 4 significant digits. Of long data at most nine points are
+written, evenly spaced, with the mean of all. What is not written: positions of labels,
+fonts, sizes of ticks.
 """
 
 import json
@@ -38,7 +39,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 SAMPLES = 9
 # What an author sets by hand, as against what matplotlib chooses by scale.
-CHOSEN_FORMATTERS = (FormatStrFormatter, FuncFormatter, PercentFormatter, StrMethodFormatter)
+CHOSEN_FORMATTERS = (
+    FormatStrFormatter,
+    FuncFormatter,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 
 def fingerprint(fig: Figure, *, digits: int = 4) -> str:
@@ -46,7 +52,8 @@ def fingerprint(fig: Figure, *, digits: int = 4) -> str:
 
     Args:
         fig: a matplotlib figure; it need not have been drawn.
-        digits: significant digits. What is below 10^(−3·digits) of the axis' range reads 0.
+        digits: significant digits. What is below 10^(−3·digits) of the axis' range
+            reads 0.
     Raises:
         ValueError: if digits is not between 1 and 5.
     """
@@ -54,7 +61,9 @@ def fingerprint(fig: Figure, *, digits: int = 4) -> str:
         raise ValueError(f"digits must be between 1 and 5, got {digits}")
     width, height = fig.get_size_inches()
     lines = [f"figure {width:.4g} × {height:.4g} in"]
-    lines += [f"  text {_quote(text.get_text())}" for text in fig.texts if text.get_text()]
+    lines += [
+        f"  text {_quote(text.get_text())}" for text in fig.texts if text.get_text()
+    ]
     lines += [f"  {_legend(legend)}" for legend in fig.legends]
     for ax in _all_axes(fig):
         lines += _axes(ax, digits)
@@ -80,7 +89,9 @@ def _rounding(values: Any, digits: int) -> _Rounding:
     finite = np.asarray(values, dtype=np.float64).ravel()
     finite = finite[np.isfinite(finite)]
     span = float(finite.max() - finite.min()) if finite.size else 0.0
-    return _Rounding(digits, 10.0 ** math.floor(math.log10(span) - 3 * digits) if span > 0 else 0.0)
+    return _Rounding(
+        digits, 10.0 ** math.floor(math.log10(span) - 3 * digits) if span > 0 else 0.0
+    )
 
 
 # -------------------------------------------------------------------------------------------- axes
@@ -90,7 +101,9 @@ def _all_axes(fig: Figure) -> Iterator[Axes]:
     """The axes in the order in which they were made, each followed by its insets."""
     for ax in fig.axes:
         yield ax
-        yield from (c for c in ax.child_axes if isinstance(c, Axes) and c not in fig.axes)
+        yield from (
+            c for c in ax.child_axes if isinstance(c, Axes) and c not in fig.axes
+        )
 
 
 def _axes(ax: Axes, digits: int) -> list[str]:
@@ -103,7 +116,10 @@ def _axes(ax: Axes, digits: int) -> list[str]:
     titles = [ax.get_title(loc) for loc in ("left", "center", "right")]
     head = [f"axes{where}"] + [f"title {_quote(title)}" for title in titles if title]
     if ax.axison:
-        head += [_axis("x", ax.xaxis, ax.get_xlim(), x), _axis("y", ax.yaxis, ax.get_ylim(), y)]
+        head += [
+            _axis("x", ax.xaxis, ax.get_xlim(), x),
+            _axis("y", ax.yaxis, ax.get_ylim(), y),
+        ]
     if ax.get_aspect() != "auto":
         head.append(f"aspect {ax.get_aspect()}")
     furniture = {ax.patch, ax.title, ax._left_title, ax._right_title}  # type: ignore[attr-defined]
@@ -123,8 +139,8 @@ def _axes(ax: Axes, digits: int) -> list[str]:
 def _axis(name: str, axis: Any, limits: tuple[float, float], rounded: _Rounding) -> str:
     """Label, scale, limits, and the tick labels where they are not plain numbers.
 
-    Limits that matplotlib chose on a logarithmic axis follow the smallest number, which may be
-    rounding: they are left out.
+    Limits that matplotlib chose on a logarithmic axis follow the smallest number, which
+    may be rounding: they are left out.
     """
     low, high = map(rounded, limits)
     automatic = axis.get_scale() == "log" and axis._get_autoscale_on()
@@ -176,7 +192,9 @@ def _artists(group: list[Any], x: _Rounding, y: _Rounding) -> str:
 def _line(line: Line2D, x: _Rounding, y: _Rounding) -> str:
     colour = _colour(line.get_color(), line.get_alpha())
     style = f"{colour} {line.get_linestyle()} {line.get_linewidth():.4g} {line.get_marker()}"
-    data = np.column_stack([_array(line.get_xdata(orig=False)), _array(line.get_ydata(orig=False))])
+    data = np.column_stack(
+        [_array(line.get_xdata(orig=False)), _array(line.get_ydata(orig=False))]
+    )
     return f"line {_name(line)} {style}: {_points(data, [x, y], _logarithmic(line))}"
 
 
@@ -188,7 +206,9 @@ def _collection(collection: Collection, x: _Rounding, y: _Rounding) -> str:
     )
     style += f" {_few([f'{w:.4g}' for w in np.atleast_1d(collection.get_linewidth())])}"
     style += f" {_few([_dashes(s) for s in collection.get_linestyle()])}"
-    values = "" if collection.get_array() is None else " " + _mapped(collection, x.digits)
+    values = (
+        "" if collection.get_array() is None else " " + _mapped(collection, x.digits)
+    )
     if isinstance(collection, PathCollection):
         style += f" sizes {_few([f'{s:.4g}' for s in collection.get_sizes()])}"
         data = _array(collection.get_offsets())
@@ -196,7 +216,9 @@ def _collection(collection: Collection, x: _Rounding, y: _Rounding) -> str:
         data = _array(collection.get_coordinates()).reshape(-1, 2)
     elif isinstance(collection, Quiver):
         data = np.column_stack([_array(v) for v in (collection.X, collection.Y)])
-        arrows = np.column_stack([_array(v).ravel() for v in (collection.U, collection.V)])
+        arrows = np.column_stack(
+            [_array(v).ravel() for v in (collection.U, collection.V)]
+        )
         own = _rounding(arrows, x.digits)
         values = f" arrows {_points(arrows, [own, own])} at"
     else:
@@ -208,21 +230,26 @@ def _collection(collection: Collection, x: _Rounding, y: _Rounding) -> str:
 
 def _contours(contours: ContourSet, x: _Rounding, y: _Rounding) -> str:
     """Each level with the length and the centre of its curves, which move with the function."""
-    colours = _few([_colour(c) for c in (*contours.get_facecolor(), *contours.get_edgecolor())])
+    colours = _few(
+        [_colour(c) for c in (*contours.get_facecolor(), *contours.get_edgecolor())]
+    )
     rounded, levels = _rounding(contours.levels, x.digits), list(contours.levels)
     parts = []
-    for k in _sample(len(contours.get_paths())):  # between two levels where contours are filled
+    for k in _sample(
+        len(contours.get_paths())
+    ):  # between two levels where contours are filled
         pieces = contours.get_paths()[k].to_polygons(closed_only=False)
-        steps = np.concatenate([np.empty((0, 2)), *(np.diff(_array(p), axis=0) for p in pieces)])
+        steps = np.concatenate(
+            [np.empty((0, 2)), *(np.diff(_array(p), axis=0) for p in pieces)]
+        )
         middles = np.concatenate(
             [np.empty((0, 2)), *((_array(p)[1:] + _array(p)[:-1]) / 2 for p in pieces)]
         )
         lengths = np.hypot(steps[:, 0], steps[:, 1])
         if total := float(lengths.sum()):
             centre = lengths @ middles / total
-            where = (
-                f"length {_Rounding(x.digits, 0.0)(total)} centre ({x(centre[0])}, {y(centre[1])})"
-            )
+            length = _Rounding(x.digits, 0.0)(total)
+            where = f"length {length} centre ({x(centre[0])}, {y(centre[1])})"
         else:
             where = "nothing"
         parts.append(f"{rounded(levels[k])}: {where}")
@@ -277,7 +304,9 @@ def _legend(legend: Legend) -> str:
 # ------------------------------------------------------------------------------------------- parts
 
 
-def _points(data: Array, roundings: list[_Rounding], logarithmic: list[bool] | None = None) -> str:
+def _points(
+    data: Array, roundings: list[_Rounding], logarithmic: list[bool] | None = None
+) -> str:
     """Number of points, their mean (of log₁₀ on logarithmic axes), and up to nine of them."""
     means = []
     for k, rounded in enumerate(roundings):
@@ -299,17 +328,23 @@ def _logarithmic(line: Line2D) -> list[bool]:
 
 
 def _scales(ax: Any) -> tuple[str, str]:
-    return (ax.get_xscale(), ax.get_yscale()) if ax is not None else ("linear", "linear")
+    return (
+        (ax.get_xscale(), ax.get_yscale()) if ax is not None else ("linear", "linear")
+    )
 
 
 def _sample(n: int) -> list[int]:
     """Up to nine evenly spaced indices of n, first and last among them."""
-    return sorted({round(k) for k in np.linspace(0, n - 1, min(n, SAMPLES))}) if n else []
+    return (
+        sorted({round(k) for k in np.linspace(0, n - 1, min(n, SAMPLES))}) if n else []
+    )
 
 
 def _few(words: list[str]) -> str:
     """Up to nine words, and one where all are equal."""
-    distinct = [words[0]] if len(set(words)) == 1 else [words[k] for k in _sample(len(words))]
+    distinct = (
+        [words[0]] if len(set(words)) == 1 else [words[k] for k in _sample(len(words))]
+    )
     return "/".join(distinct) or "none"
 
 
@@ -330,7 +365,11 @@ def _name(artist: Any) -> str:
 def _dashes(style: Any) -> str:
     """A line style (offset, (on, off, …)) as text; solid has no dashes."""
     _, pattern = style
-    return "-" if pattern is None else "dash " + ",".join(f"{length:.3g}" for length in pattern)
+    return (
+        "-"
+        if pattern is None
+        else "dash " + ",".join(f"{length:.3g}" for length in pattern)
+    )
 
 
 def _quote(text: str) -> str:

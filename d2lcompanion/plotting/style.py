@@ -1,8 +1,8 @@
 """One style for every figure of the book.
 
-Six colours that stay apart for colour-blind readers, have a contrast of at least 3 : 1 on white,
-and keep it when a dark page inverts the figure (CSS `invert(1) hue-rotate(180deg)`). Nothing is
-filled behind the data: the page shows through.
+Six colours that stay apart for colour-blind readers, have a contrast of at least 3 : 1
+on white, and keep it when a dark page inverts the figure (CSS `invert(1)
+hue-rotate(180deg)`). Nothing is filled behind the data: the page shows through.
 """
 
 import math
@@ -51,7 +51,8 @@ def new_figure(
 ) -> tuple[MatplotlibFigure, Any]:
     """An empty figure in the style of the book, 6 inches wide.
 
-    It is not registered with pyplot: it needs no display, no backend, and is never left open.
+    It is not registered with pyplot: it needs no display, no backend, and is never left
+    open.
 
     Args:
         columns, rows: the grid of axes.
@@ -74,11 +75,15 @@ def legend_above(fig: MatplotlibFigure, axes: Any) -> None:
     entries: dict[str, Any] = {}
     for ax in np.ravel(axes):
         handles, labels = ax.get_legend_handles_labels()
-        entries.update({k: h for h, k in zip(handles, labels, strict=True) if k not in entries})
+        entries.update(
+            {k: h for h, k in zip(handles, labels, strict=True) if k not in entries}
+        )
     if not entries:
         return
     widest = max(map(len, entries)) + 6  # characters, with the line and the gap
     columns = max(1, min(len(entries), 72 // widest))
     rows = math.ceil(len(entries) / columns)
     fig.set_figheight(fig.get_figheight() + 0.2 * rows)
-    fig.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=columns)
+    fig.legend(
+        entries.values(), entries.keys(), loc="outside upper left", ncols=columns
+    )

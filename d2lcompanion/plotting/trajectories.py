@@ -31,7 +31,8 @@ def plot_path_1d(
 
     Args:
         value: f, [..., 1] → [...].
-        points: [T+1] or [T+1, 1]; or several, title → points, which then get a panel each.
+        points: [T+1] or [T+1, 1]; or several, title → points, which then get a panel
+            each.
         xlim: the part of the axis to draw. Iterates outside it are not seen.
         xlabel, ylabel: labels of the axes.
     """
@@ -75,26 +76,42 @@ def plot_paths_2d(
         paths: label → [T+1, 2].
         xlim, ylim: the part of the plane to draw.
         minimizers: [m, 2], as an `Objective` lists them.
-        levels: the values to draw contours at, rising; or how many, then closer at the bottom.
-        equal_scales: one unit of x₁ as long as one of x₂, so that right angles look right.
+        levels: the values to draw contours at, rising; or how many, then closer at the
+            bottom.
+        equal_scales: one unit of x₁ as long as one of x₂, so that right angles look
+            right.
         xlabel, ylabel: labels of the axes.
     Raises:
         ValueError: if a path is not [T+1, 2].
     """
     fig, ax = new_figure(height=4.2)
-    x, y = (torch.linspace(*limits, 201, dtype=torch.float64) for limits in (xlim, ylim))
+    x, y = (
+        torch.linspace(*limits, 201, dtype=torch.float64) for limits in (xlim, ylim)
+    )
     z = value(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1))  # [y, x]
     heights = _rising_levels(z, levels) if isinstance(levels, int) else list(levels)
     ax.contour(x, y, z, levels=heights, colors=GREY, linewidths=0.8, alpha=0.7)
     for (label, path), colour in zip(paths.items(), cycle(COLOURS), strict=False):
         if path.ndim != 2 or path.shape[1] != 2:
-            raise ValueError(f"{label!r} must be [T+1, 2], got shape {list(path.shape)}")
+            raise ValueError(
+                f"{label!r} must be [T+1, 2], got shape {list(path.shape)}"
+            )
         points = path.detach().cpu().double()
-        ax.plot(points[:, 0], points[:, 1], "-o", color=colour, label=label, lw=1.2, ms=3.5)
+        ax.plot(
+            points[:, 0], points[:, 1], "-o", color=colour, label=label, lw=1.2, ms=3.5
+        )
         ax.plot(points[:1, 0], points[:1, 1], "o", color=colour, ms=9, mfc="none")
     if minimizers is not None:
         best = minimizers.detach().cpu().double()
-        ax.plot(best[:, 0], best[:, 1], "*", color=COLOURS[-1], ms=13, ls="none", label="minimum")
+        ax.plot(
+            best[:, 0],
+            best[:, 1],
+            "*",
+            color=COLOURS[-1],
+            ms=13,
+            ls="none",
+            label="minimum",
+        )
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=xlim, ylim=ylim)
     ax.set_aspect("equal" if equal_scales else "auto")
     legend_above(fig, ax)

@@ -75,8 +75,12 @@ class RunContext:
         """
         if self.accelerator.num_processes == 1:
             return function(rows)
-        with self.accelerator.split_between_processes(rows, apply_padding=True) as share:
-            results = function(share).to(self.device)  # some backends gather on the device only
+        with self.accelerator.split_between_processes(
+            rows, apply_padding=True
+        ) as share:
+            results = function(share).to(
+                self.device
+            )  # some backends gather on the device only
         gathered: Tensor = self.accelerator.gather(results)
         return gathered[: len(rows)].cpu()
 
@@ -88,15 +92,17 @@ class Experiment(Generic[P]):
     Attributes:
         name: as on the command line, words joined by hyphens.
         title: what it asks, in both languages.
-        chapter: path of its page below `book/<language>/`, e.g. "optimization/gradient-descent".
+        chapter: path of its page below `book/<language>/`, e.g.
+            "optimization/gradient-descent".
         presets: scale → preset, a frozen dataclass.
         notes: scale → one sentence on what this preset does.
-        run: (preset, context) → metrics, numbers and lists under dotted or nested names.
+        run: (preset, context) → metrics, numbers and lists under dotted or nested
+            names.
         columns: the metrics that the table of results shows.
         precision: its own, used for "auto".
     Raises:
-        ValueError: if the scales of presets and notes are not "ci", "laptop" and "gpu", or the
-            precision is unknown.
+        ValueError: if the scales of presets and notes are not "ci", "laptop" and "gpu",
+            or the precision is unknown.
     """
 
     name: str
@@ -116,4 +122,6 @@ class Experiment(Generic[P]):
                     f"got {', '.join(mapping)}"
                 )
         if self.precision not in PRECISIONS or self.precision == "auto":
-            raise ValueError(f"precision of {self.name} must be fixed, got {self.precision!r}")
+            raise ValueError(
+                f"precision of {self.name} must be fixed, got {self.precision!r}"
+            )

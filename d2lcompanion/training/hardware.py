@@ -18,7 +18,8 @@ def describe_hardware(device: torch.device) -> dict[str, object]:
     Args:
         device: where the run computes; for "cpu" the accelerator is None.
     Returns:
-        {"cpu", "cores", "threads", "memory_gib", "accelerator"}; `threads` are those that torch
+        {"cpu", "cores", "threads", "memory_gib", "accelerator"}; `threads` are those
+            that torch
         uses, memory is rounded to whole GiB.
     """
     psutil = require("psutil", "run")

@@ -15,25 +15,29 @@ BOOLEANS = {"true": True, "false": False}
 def resolve(presets: Mapping[str, P], settings: Settings) -> P:
     """The preset of the chosen scale, with the overrides applied.
 
-    Types come from the dataclass's annotations: int, float, bool, str, Literal, tuple, and
-    `| None`. Text is parsed ("200", "1e-3", "true", "1,2,3", "none"); other values must have the
-    type already. The preset's own `__post_init__` checks ranges.
+    Types come from the dataclass's annotations: int, float, bool, str, Literal, tuple,
+    and `| None`. Text is parsed ("200", "1e-3", "true", "1,2,3", "none"); other values
+    must have the type already. The preset's own `__post_init__` checks ranges.
 
     Args:
         presets: scale → an instance of a frozen dataclass.
         settings: gives the scale and the overrides.
     Raises:
-        SettingsError: if there is no preset for the scale, or a key or a value does not fit; the
-            message names key, value and the allowed keys with their types.
+        SettingsError: if there is no preset for the scale, or a key or a value does not
+            fit; the message names key, value and the allowed keys with their types.
     """
     if settings.scale not in presets:
-        raise SettingsError(f"scale must be one of {', '.join(presets)}, got {settings.scale!r}")
+        raise SettingsError(
+            f"scale must be one of {', '.join(presets)}, got {settings.scale!r}"
+        )
     preset = presets[settings.scale]
     annotations = preset_types(preset)
     changes = {}
     for key, value in settings.overrides.items():
         if key not in annotations:
-            raise SettingsError(f"unknown key {key}={value}; allowed: {describe_keys(preset)}")
+            raise SettingsError(
+                f"unknown key {key}={value}; allowed: {describe_keys(preset)}"
+            )
         try:
             changes[key] = _parse(value, annotations[key])
         except ValueError:
@@ -61,7 +65,9 @@ def preset_types(preset: object) -> dict[str, Any]:
 
 def describe_keys(preset: object) -> str:
     """ "steps (int), dataset (diabetes|airfoil)": what `--set` accepts."""
-    return ", ".join(f"{key} ({_type_name(kind)})" for key, kind in preset_types(preset).items())
+    return ", ".join(
+        f"{key} ({_type_name(kind)})" for key, kind in preset_types(preset).items()
+    )
 
 
 def describe_values(preset: object) -> str:
@@ -86,11 +92,16 @@ def _parse(value: object, kind: Any) -> object:
         return value
     if kind is bool:
         return _choose(
-            BOOLEANS.get(value.lower()) if isinstance(value, str) else value, (True, False)
+            BOOLEANS.get(value.lower()) if isinstance(value, str) else value,
+            (True, False),
         )
     if kind is int and isinstance(value, str):
         return int(value)
-    if kind is float and isinstance(value, str | int | float) and not isinstance(value, bool):
+    if (
+        kind is float
+        and isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+    ):
         return _finite(float(value))
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -1,7 +1,7 @@
 """The record of a run, one JSON file each: what was run, on what, and what came out.
 
-Committed results are the only source of the numbers that a chapter quotes for a scale it does not
-run itself. They hold no host names, no paths and no NaN.
+Committed results are the only source of the numbers that a chapter quotes for a scale
+it does not run itself. They hold no host names, no paths and no NaN.
 """
 
 import json
@@ -35,8 +35,8 @@ class Result:
         command: the line that repeats the run.
         when: start of the run, UTC, ISO 8601.
     Raises:
-        ValueError: if a value cannot stand in JSON, above all NaN and infinity; the message has the
-            dotted name, e.g. "metrics.newton.gap".
+        ValueError: if a value cannot stand in JSON, above all NaN and infinity; the
+            message has the dotted name, e.g. "metrics.newton.gap".
     """
 
     experiment: str
@@ -56,7 +56,9 @@ class Result:
     def __post_init__(self) -> None:
         for entry in fields(self):
             value = _plain(getattr(self, entry.name), entry.name)
-            object.__setattr__(self, entry.name, value)  # frozen: set once, tuples become lists
+            object.__setattr__(
+                self, entry.name, value
+            )  # frozen: set once, tuples become lists
 
     def metric(self, key: str) -> Any:
         """A metric by its dotted name: "random_starts.gap_mean"; "seconds" is the wall time.
@@ -70,7 +72,9 @@ class Result:
         for part in key.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 beside = ", ".join(value) if isinstance(value, Mapping) else "none"
-                raise KeyError(f"{self.experiment} has no metric {key!r}; there is: {beside}")
+                raise KeyError(
+                    f"{self.experiment} has no metric {key!r}; there is: {beside}"
+                )
             value = value[part]
         return value
 
@@ -105,7 +109,9 @@ def require_writable(path: Path) -> None:
         IsADirectoryError: if the path is a folder itself.
     """
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist: make it first")
+        raise FileNotFoundError(
+            f"the folder {path.parent} does not exist: make it first"
+        )
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; --json takes the name of a file")
 
@@ -114,10 +120,13 @@ def read_result(path: Path) -> Result:
     """Read one file.
 
     Raises:
-        ValueError: if it is not JSON, or its keys are not those of `Result`; names the file.
+        ValueError: if it is not JSON, or its keys are not those of `Result`; names the
+            file.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        record = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant
+        )
     except ValueError as error:
         raise ValueError(f"{path} is not a result: {error}") from error
     names = {entry.name for entry in fields(Result)}
@@ -134,7 +143,8 @@ def results_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Where committed results lie: D2LC_RESULTS_DIR, else `results/` of this checkout.
 
     Raises:
-        FileNotFoundError: if there is none, as after an installation without the repository.
+        FileNotFoundError: if there is none, as after an installation without the
+            repository.
     """
     chosen = environ.get("D2LC_RESULTS_DIR", "")
     directory = Path(chosen) if chosen else Path(__file__).parents[2] / "results"
@@ -146,7 +156,9 @@ def results_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return directory
 
 
-def read_results(directory: Path | None = None, experiment: str | None = None) -> list[Result]:
+def read_results(
+    directory: Path | None = None, experiment: str | None = None
+) -> list[Result]:
     """All results below a folder, in the order of their paths.
 
     Args:
@@ -179,7 +191,8 @@ def metric_band(results: Iterable[Result], key: str) -> Band:
         results: of one experiment, scale and preset.
         key: dotted name, see `Result.metric`.
     Raises:
-        ValueError: if there are none, a seed comes twice, or the runs differ in more than the seed.
+        ValueError: if there are none, a seed comes twice, or the runs differ in more
+            than the seed.
     """
     runs = sorted(results, key=lambda result: result.seed)
     seeds = tuple(run.seed for run in runs)

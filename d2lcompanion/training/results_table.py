@@ -22,7 +22,9 @@ HARDWARE = Text("hardware", "硬件")
 THREADS = Text("{} ({} thread{s})", "{}（{} 线程）")
 
 
-def results_table(experiment: Experiment[Any], lang: str, *, directory: Path | None = None) -> str:
+def results_table(
+    experiment: Experiment[Any], lang: str, *, directory: Path | None = None
+) -> str:
     """A Markdown table: one row for each scale, device and preset that was measured.
 
     Numbers are mean ± standard deviation over seeds where the seed changes them.
@@ -36,7 +38,13 @@ def results_table(experiment: Experiment[Any], lang: str, *, directory: Path | N
         KeyError: if a result lacks a column's metric.
     """
     columns = [column.header.of(lang) for column in experiment.columns]
-    header = [SCALE.of(lang), *columns, SEEDS.of(lang), SECONDS.of(lang), HARDWARE.of(lang)]
+    header = [
+        SCALE.of(lang),
+        *columns,
+        SEEDS.of(lang),
+        SECONDS.of(lang),
+        HARDWARE.of(lang),
+    ]
     results = read_results(directory, experiment.name)
     rows = []
     for scale in SCALES:
@@ -54,9 +62,13 @@ def report(
     parts = []
     for experiment in experiments:
         table = results_table(experiment, lang, directory=directory)
-        commands = [f"- `{run.command}`" for run in read_results(directory, experiment.name)]
+        commands = [
+            f"- `{run.command}`" for run in read_results(directory, experiment.name)
+        ]
         heading = f"## {experiment.title.of(lang)} (`{experiment.name}`)"
-        parts.append("\n\n".join([heading, table, *(["\n".join(commands)] if commands else [])]))
+        parts.append(
+            "\n\n".join([heading, table, *(["\n".join(commands)] if commands else [])])
+        )
     return "\n\n".join(parts) + "\n"
 
 
@@ -70,7 +82,9 @@ def _groups(results: Iterable[Result]) -> list[list[Result]]:
     """Runs that differ in the seed alone, together."""
 
     def kind(run: Result) -> str:
-        return json.dumps([run.device, run.devices, run.precision, run.preset, run.hardware])
+        return json.dumps(
+            [run.device, run.devices, run.precision, run.preset, run.hardware]
+        )
 
     return [list(group) for _, group in groupby(sorted(results, key=kind), key=kind)]
 

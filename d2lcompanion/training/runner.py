@@ -36,7 +36,8 @@ def run_experiment(
         settings: how.
         command: the line to record; None is the `d2lc run` line of these settings.
     Raises:
-        SettingsError: before anything runs, if a setting is not allowed or cannot be had here.
+        SettingsError: before anything runs, if a setting is not allowed or cannot be
+            had here.
         ValueError: if a metric is not finite; names it.
     """
     preset = resolve(experiment.presets, settings)
@@ -74,13 +75,19 @@ def run_experiment(
 def command_line(name: str, settings: Settings) -> str:
     """The line that repeats a run: `d2lc run …`, under `accelerate launch` for several devices.
 
-    --multi_gpu is Accelerate's word for several processes here, with `--device cpu` on CPUs too;
-    its --cpu starts one process.
+    --multi_gpu is Accelerate's word for several processes here, with `--device cpu` on
+    CPUs too; its --cpu starts one process.
     """
     arguments = ["run", name, *settings.arguments()]
     if settings.devices == 1:
         return shlex.join(["d2lc", *arguments])
-    launch = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(settings.devices)]
+    launch = [
+        "accelerate",
+        "launch",
+        "--multi_gpu",
+        "--num_processes",
+        str(settings.devices),
+    ]
     return shlex.join([*launch, "--module", "d2lcompanion.cli", *arguments])
 
 
@@ -109,7 +116,8 @@ def resume(path: Path, experiment: Experiment[P], settings: Settings) -> Result 
     """The result at `path` if it was measured with these settings; None if there is no file yet.
 
     Raises:
-        SettingsError: if the file holds another run or is no result: resuming must not replace it.
+        SettingsError: if the file holds another run or is no result: resuming must not
+            replace it.
     """
     if not path.exists():
         return None
@@ -126,7 +134,10 @@ def resume(path: Path, experiment: Experiment[P], settings: Settings) -> Result 
 
 
 def _start(
-    experiment: Experiment[P], settings: Settings, device: torch.device, precision: Precision
+    experiment: Experiment[P],
+    settings: Settings,
+    device: torch.device,
+    precision: Precision,
 ) -> Any:
     """Accelerate, with the command to type where several devices need several processes."""
     if device.type == "mps" and settings.devices > 1:

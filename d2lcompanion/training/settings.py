@@ -1,7 +1,7 @@
 """What a reader may choose about a run: scale, device, precision, seed, single values.
 
-The `d2lc` command and the notebooks read the same settings, the one from flags and the other from
-variables named `D2LC_…`; a value that is not allowed is an error in both.
+The `d2lc` command and the notebooks read the same settings, the one from flags and the
+other from variables named `D2LC_…`; a value that is not allowed is an error in both.
 """
 
 import os
@@ -39,15 +39,21 @@ class Settings:
     """One choice of how to run an experiment.
 
     Attributes:
-        scale: "ci" (seconds on one CPU thread), "laptop" (at most 15 minutes on a CPU) or "gpu".
-        device: "auto" takes an accelerator where there is one; any other name is a demand.
-        precision: "auto" is the experiment's own; "fp64" and "fp32" are the type of every number,
-            "bf16" and "fp16" the type of matrix products, with float32 around them.
-        devices: number of processes, one device each; more than one needs `accelerate launch`.
+        scale: "ci" (seconds on one CPU thread), "laptop" (at most 15 minutes on a CPU)
+            or "gpu".
+        device: "auto" takes an accelerator where there is one; any other name is a
+            demand.
+        precision: "auto" is the experiment's own; "fp64" and "fp32" are the type of
+            every number, "bf16" and "fp16" the type of matrix products, with float32
+            around them.
+        devices: number of processes, one device each; more than one needs `accelerate
+            launch`.
         seed: of every random number of the run, ≥ 0.
-        overrides: preset key → value, as text or as the type itself, e.g. {"steps": "200"}.
+        overrides: preset key → value, as text or as the type itself, e.g. {"steps":
+            "200"}.
     Raises:
-        SettingsError: if a value is not allowed; the message names it and what is allowed.
+        SettingsError: if a value is not allowed; the message names it and what is
+            allowed.
     """
 
     scale: str = "ci"
@@ -68,11 +74,12 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Settings from D2LC_SCALE, D2LC_DEVICE, D2LC_PRECISION, D2LC_DEVICES, D2LC_SEED, D2LC_SET.
 
-        A variable that is absent or empty leaves the default. D2LC_SET is "key=value,key=value".
+        A variable that is absent or empty leaves the default. D2LC_SET is
+        "key=value,key=value".
 
         Raises:
-            SettingsError: if a value is not allowed, or a variable D2LC_… is not known: a
-                misspelt name would otherwise run something else than was asked for.
+            SettingsError: if a value is not allowed, or a variable D2LC_… is not known:
+                a misspelt name would otherwise run something else than was asked for.
         """
         allowed = sorted((*VARIABLES, *OTHER_VARIABLES))
         for name in sorted(environ):
@@ -136,7 +143,9 @@ def _parse_variable(variable: str, text: str) -> object:
         try:
             return int(text)
         except ValueError:
-            raise SettingsError(f"{variable} must be a whole number, got {text!r}") from None
+            raise SettingsError(
+                f"{variable} must be a whole number, got {text!r}"
+            ) from None
     return text
 
 
@@ -149,7 +158,9 @@ def _as_text(value: object) -> str:
 
 def _require_one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise SettingsError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        raise SettingsError(
+            f"{name} must be one of {', '.join(allowed)}, got {value!r}"
+        )
 
 
 def _require_at_least(name: str, value: object, least: int) -> None:

@@ -1,7 +1,8 @@
 """Seconds, measured honestly and shown where they do no harm.
 
-A time differs at every run, so it must not enter the text that a chapter's stored reference holds.
-In a notebook the value is shown in HTML only, and the output is marked as a time.
+A time differs at every run, so it must not enter the text that a chapter's stored
+reference holds. In a notebook the value is shown in HTML only, and the output is marked
+as a time.
 """
 
 import html
@@ -20,7 +21,8 @@ METADATA = {"d2lc": {"wall_time": True}}
 class Stopwatch:
     """Wall time of a block: `with Stopwatch() as watch: …`, then `watch.seconds`.
 
-    Accelerators work asynchronously: with a device the clock waits for it, at both ends.
+    Accelerators work asynchronously: with a device the clock waits for it, at both
+    ends.
 
     Args:
         device: where the block computes; None or cpu needs no waiting.
@@ -39,7 +41,9 @@ class Stopwatch:
             RuntimeError: if the block has not ended.
         """
         if self._seconds is None:
-            raise RuntimeError("the stopwatch has not stopped: read seconds after the with block")
+            raise RuntimeError(
+                "the stopwatch has not stopped: read seconds after the with block"
+            )
         return self._seconds
 
     def __enter__(self) -> "Stopwatch":

@@ -2,11 +2,12 @@
 
 import pytest
 
-from book._tools import myst, project
+from book._tools import export, myst, project
 from book._tools.project import LANGUAGES
 
 PAGES = [(page, language) for page in project.pages() for language in LANGUAGES]
 IDS = [f"{language}/{page.slug}" for page, language in PAGES]
+WIDEST = 88  # characters of code beside the contents of a page 1280 pixels wide
 SHOWN_PYTHON = ("python", "py", "ipython", "ipython3", "pycon")
 
 
@@ -38,6 +39,18 @@ def test_included_source_is_the_package(page, language):
             file = (page.path(language).parent / block.argument).resolve()
             assert file.is_relative_to(project.ROOT / "d2lcompanion"), block.argument
             assert block.options.get("pyobject"), "name the function: a whole file is not read"
+
+
+@pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)
+def test_shown_code_fits_the_page(page, language):
+    """No reader scrolls sideways to read code on a laptop."""
+    for block in myst.walk(blocks(page, language)):
+        lines = block.body if block.kind == "directive" and block.name == "code-cell" else []
+        if block.kind == "directive" and block.name == "literalinclude":
+            file = (page.path(language).parent / block.argument).resolve()
+            lines = export.source_of(file, block.options["pyobject"]).split("\n")
+        for line in lines:
+            assert len(line) <= WIDEST, f"{page.path(language)}:{block.line}: {line!r}"
 
 
 @pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)

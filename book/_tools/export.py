@@ -38,7 +38,7 @@ WORDS = {
         "definition": "定义", "corollary": "推论", "proposition": "命题", "algorithm": "算法",
         "example": "例", "remark": "注", "note": "注", "tip": "提示", "warning": "警告",
         "important": "重要", "seealso": "另见", "right": "正确。", "wrong": "不对。", "source": "源代码：",
-        "and": "和", "others": " 等",
+        "and": " 和 ", "others": " 等",
     },
     "en": {
         "solution": "Solution to ", "exercise": "Exercise", "proof": "Proof", "lemma": "Lemma",
@@ -115,7 +115,9 @@ class Chapter:
         """`key` or `key:format` as myst-nb shows it."""
         key, _, form = text.partition(":")
         plain = self.glued[key]["text/plain"]
-        return format(float(plain), form) if form else plain.strip("'\"")
+        if not form:
+            return plain.strip("'\"")
+        return format(int(plain) if form.endswith("d") else float(plain), form)
 
     def cite(self, keys: str, kind: str) -> str:
         """Author and year of each work, as the site has them."""
@@ -402,14 +404,17 @@ def export_all(root: Path = ROOT) -> Path:
     return folder
 
 
-def run_at_scale(chapters: list[Page], settings: dict[str, str], root: Path = ROOT) -> list[Path]:
+def run_at_scale(
+    chapters: list[Page], settings: dict[str, str], root: Path = ROOT, folder: Path | None = None
+) -> list[Path]:
     """Execute chapters with other settings and keep them, in both languages; asserts hold at every scale.
 
     The code is the same in both languages, so each chapter runs once.
     """
     site.build_book(root)
-    name = "-".join(settings.get(k, d) for k, d in (("scale", "ci"), ("device", "auto")))
-    folder = root / FOLDER / f"{name}-seed{settings.get('seed', '0')}"
+    if folder is None:
+        words = [settings.get("scale", "ci"), settings.get("device", "auto")]
+        folder = root / FOLDER / f"{'-'.join(words)}-seed{settings.get('seed', '0')}"
     files = []
     for page in chapters:
         notebook = notebooks.read(page, "zh", root)

@@ -19,7 +19,9 @@ CHOSEN = os.path.join(
 )  # an environment of the reader's own: make setup PYTHON=...
 LOCKS = ("requirements.lock", "requirements-d2l.lock")
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
-NEEDED_GB = 10.0  # measured on Linux: 6.6 GB of environment (a CUDA build of torch) and 3.1 GB of downloads
+NEEDED_GB = (
+    10.0  # measured on Linux: 6.6 GB of environment (a CUDA build of torch) and 3.1 GB of downloads
+)
 
 TARGETS = {
     "book": "build site/zh and site/en, strictly; nothing to do if nothing changed",

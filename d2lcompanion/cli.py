@@ -4,6 +4,7 @@ A value that is not allowed ends the command with exit code 2 and one line that 
 what is.
 """
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from d2lcompanion.training.settings import (
 
 # torch and the experiments are imported by the commands that need them: --help answers at once
 
+# a folder that does not exist or takes no file, a folder or a device in place of a file
+PATH_ERRORS = (FileNotFoundError, IsADirectoryError, FileExistsError, PermissionError)
+
 app = typer.Typer(
     name="d2lc",
     help="Experiments of the course: list them, run them at any scale, fetch their data.",
@@ -45,7 +49,14 @@ app.add_typer(data_app, name="data")
 
 
 def main() -> None:
-    """Entry point of the command `d2lc`."""
+    """Entry point of the command `d2lc`: UTF-8 into pipes and files, whatever the system's own.
+
+    A terminal keeps its encoding; what it cannot show (κ, ≈) is written as \\u03ba.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     app()
 
 
@@ -115,7 +126,7 @@ def report(
     from d2lcompanion.experiments.catalog import experiments
     from d2lcompanion.training import results_table
 
-    with _one_line_errors():
+    with _one_line_errors(ValueError):  # a file that is no result
         if lang not in ("en", "zh"):
             raise SettingsError(f"--lang must be en or zh, got {lang!r}")
         text = results_table.report(experiments().values(), lang, directory=directory)
@@ -127,6 +138,8 @@ def list_data() -> None:
     """List the data sets that can be fetched."""
     from d2lcompanion.data.registry import REGISTRY, data_directory
 
+    with _one_line_errors():
+        cache = data_directory()
     table = Table("name", "file", "size", "licence", "checksum", "address tried")
     for entry in REGISTRY.values():
         checksum = entry.checksum
@@ -141,7 +154,7 @@ def list_data() -> None:
             "yes" if entry.tried else "no",
         )
     _print_table(table)
-    typer.echo(f"cache: {data_directory()}")
+    typer.echo(f"cache: {cache}")
 
 
 @data_app.command("fetch")
@@ -157,15 +170,9 @@ def fetch_data(
     """Download one data set into the cache and verify it."""
     from d2lcompanion.data import registry
 
-    if name not in registry.REGISTRY:
-        _fail(f"no data set {name!r}; there is: {', '.join(registry.REGISTRY)}")
-    try:
+    # an unknown name, no checksum, other bytes in the way, no network
+    with _one_line_errors(ValueError, OSError):
         path = registry.fetch(name, allow_unverified=allow_unverified)
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # no checksum, other bytes in the way, no network
-        _fail(str(error))
     typer.echo(str(path))
 
 
@@ -222,18 +229,20 @@ def _print_table(table: Table) -> None:
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """What the reader can mend, in one line and with exit code 2; all else keeps its traceback."""
+def _one_line_errors(*more: type[Exception]) -> Iterator[None]:
+    """What the reader can mend, in one line and with exit code 2; all else keeps its traceback.
+
+    Args:
+        more: what the reader can mend here, beside settings and the paths given.
+    """
+    mended = (SettingsError, ImportError, *PATH_ERRORS, *more)
     try:
         yield
-    except (SettingsError, FileNotFoundError, IsADirectoryError) as error:
-        _fail(str(error))
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError):
+    except Exception as error:
+        # an ImportError of our own names the extra that is missing
+        if isinstance(error, ModuleNotFoundError) or not isinstance(error, mended):
             raise
-        _fail(
-            str(error)
-        )  # an extra is missing; the message has the line that installs it
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,6 +1,8 @@
 """The command `d2lc`, on a tiny experiment: what it prints, writes, and how it refuses."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -219,7 +221,7 @@ def test_unknown_data_are_named(monkeypatch):
     monkeypatch.setattr(registry, "REGISTRY", {"table": SimpleNamespace()})
     result = d2lc("data", "fetch", "tabel")
     assert result.exit_code == 2
-    assert result.stderr == "d2lc: no data set 'tabel'; there is: table\n"
+    assert result.stderr == "d2lc: unknown data set 'tabel'; known: table\n"
 
 
 def test_a_missing_extra_is_one_line_with_the_cure(monkeypatch):
@@ -244,10 +246,45 @@ def test_a_mistake_in_the_code_keeps_its_traceback(monkeypatch):
     assert isinstance(run_tiny().exception, ModuleNotFoundError)
 
 
+def test_a_broken_result_is_named_by_report(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "ci.json").write_text("{", encoding="utf-8")
+    result = d2lc("report", "--results", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"d2lc: {tmp_path / 'tiny' / 'ci.json'} is not a result")
+
+
+def test_report_names_a_folder_that_does_not_exist(tmp_path):
+    result = d2lc("report", "--results", tmp_path / "none")
+    assert result.exit_code == 2
+    assert result.stderr == f"d2lc: no folder of results at {tmp_path / 'none'}\n"
+
+
+@pytest.mark.parametrize("arguments", [("data", "list"), ("data", "fetch", "airfoil")])
+def test_data_without_its_extra_is_one_line_with_the_cure(monkeypatch, arguments):
+    monkeypatch.delenv("D2LC_DATA_DIR", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)  # as if it were not installed
+    result = d2lc(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert 'pip install "d2lcompanion[data]"' in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk"])
+def test_a_pipe_gets_utf_8_whatever_the_system_prefers(encoding):
+    code = "from d2lcompanion import cli; cli.app = lambda: print('κ ² 中文'); cli.main()"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert answer.stdout.decode("utf-8").strip() == "κ ² 中文"
+
+
 def test_help_answers_without_importing_torch():
     """In a fresh interpreter, as a reader types it."""
-    import subprocess
-
     code = "import sys; from d2lcompanion import cli; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     assert "run" in d2lc("--help").stdout

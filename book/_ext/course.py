@@ -74,16 +74,15 @@ def outdated(
 ) -> list[str]:
     """Pages last read with another package: their cells execute again, whatever their own text.
 
-    `COURSE_PAGE` limits this to one page (`make page`).
+    `COURSE_PAGE` (`make page`) names the one page to read again, changed or not: style and templates
+    may have changed too.
     """
+    only = os.environ.get("COURSE_PAGE")
+    if only is not None:
+        return [name for name in env.found_docs if slug_of(name) == only]
     current = project.digest(project.EXECUTION_INPUTS)
     seen: dict[str, str] = getattr(env, "course_digests", {})
-    only = os.environ.get("COURSE_PAGE")
-    return [
-        name
-        for name in env.found_docs
-        if seen.get(name) != current and (only is None or slug_of(name) == only)
-    ]
+    return [name for name in env.found_docs if seen.get(name) != current]
 
 
 def remember_digest(app: Sphinx, doctree: nodes.document) -> None:

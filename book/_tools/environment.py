@@ -24,7 +24,9 @@ dependencies:
   - pip
   - pip:
 """
-ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+))?", re.M)
+ENTRY = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+))?", re.M
+)
 
 
 def direct_dependencies(root: Path = ROOT) -> set[str]:
@@ -36,7 +38,11 @@ def direct_dependencies(root: Path = ROOT) -> set[str]:
 
 def locked_versions(root: Path = ROOT, python: str = PYTHON) -> dict[str, str]:
     """name → version in the lock, for one Python on Linux."""
-    surroundings = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    surroundings = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+    }
     versions = {}
     for entry in ENTRY.finditer((root / "requirements.lock").read_text(encoding="utf-8")):
         if entry["marker"] is None or Marker(entry["marker"].strip()).evaluate(surroundings):

@@ -33,10 +33,8 @@ INPUTS = (
 EXECUTION_INPUTS = ("d2lcompanion", "results", "requirements.lock", "requirements-d2l.lock")
 
 #: Numbers may not depend on threads, hash order, time zone, encoding, a hub or a reader's own settings.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 EXECUTION_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "PYTHONUTF8": "1",
     "PYTHONIOENCODING": "utf-8",
@@ -141,6 +139,7 @@ def execution_environment(
     """Variables under which every notebook executes: for the site, the references and nbval.
 
     A reader's own `D2LC_*` variables are dropped, except where the data lie; `settings` adds some.
+    One thread, unless COURSE_THREADS says otherwise: a test shows that the digits do not depend on it.
     """
     source = os.environ if base is None else base
     kept = {
@@ -160,4 +159,5 @@ def execution_environment(
     # `root` first: the package of this checkout (or of a temporary copy) is the one that runs.
     path = os.pathsep.join([str(root), *filter(None, [kept.get("PYTHONPATH")])])
     fixed = {**EXECUTION_ENVIRONMENT, "PYTHONPATH": path, **{n: str(f) for n, f in folders.items()}}
-    return {**kept, **fixed, **settings}
+    threads = dict.fromkeys(THREADS, source.get("COURSE_THREADS", "1"))
+    return {**kept, **threads, **fixed, **settings}

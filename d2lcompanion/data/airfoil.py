@@ -43,10 +43,12 @@ def load_airfoil(
         FileNotFoundError: if there is no file, and it was not to be fetched.
         ValueError: if the file is not such a table, or has fewer rows.
     """
-    default = data_directory() / find_entry("airfoil").file_name
-    file = default if path is None else Path(path)
-    if not file.is_file() and path is None and download:
-        file = fetch("airfoil")
+    if path is not None:
+        file = Path(path)
+    else:
+        file = data_directory() / find_entry("airfoil").file_name
+        if download and not file.is_file():
+            file = fetch("airfoil")
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} does not exist: run `d2lc data fetch airfoil`, "

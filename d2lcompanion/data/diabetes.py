@@ -13,9 +13,8 @@ def load_diabetes(*, standardized: bool = True) -> RegressionData:
         standardized: every column and the target with mean 0 and standard deviation 1;
             else the units of the table (age in years, blood pressure in mmHg …).
     Source:
-        Efron, Hastie, Johnstone & Tibshirani (2004), *Least angle regression*, Annals
-            of
-        Statistics 32(2); the copy in scikit-learn.
+        Efron, Hastie, Johnstone & Tibshirani (2004), *Least angle regression*,
+        Annals of Statistics 32(2); the copy in scikit-learn.
     """
     table = require("sklearn.datasets", "data").load_diabetes(scaled=False)
     features, target = torch.tensor(table.data), torch.tensor(table.target)

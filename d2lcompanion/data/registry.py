@@ -99,7 +99,7 @@ def data_directory() -> Path:
     """Where files are kept: $D2LC_DATA_DIR, else the cache folder of the operating system."""
     chosen = os.environ.get(DATA_DIR_VARIABLE)
     return (
-        Path(chosen)
+        Path(chosen).expanduser()  # a shell leaves "~" alone inside quotes
         if chosen
         else Path(require("pooch", "data").os_cache("d2lcompanion"))
     )
@@ -167,7 +167,6 @@ def _matches(path: Path, known_hash: str) -> bool:
 def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) -> None:
     """Try the mirrors in order; pooch verifies a temporary file, then renames it."""
     pooch = require("pooch", "data")
-    requests = require("requests", "data")
     failures = []
     for url in entry.urls:
         try:
@@ -181,10 +180,9 @@ def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) 
                 )
             return
         except (
-            requests.RequestException,
             ValueError,
             OSError,
-        ) as error:  # on to the next mirror
+        ) as error:  # wrong bytes, no answer: the next mirror
             failures.append(f"{url}: {error}")
     raise OSError(f"{entry.name} could not be fetched:\n  " + "\n  ".join(failures))
 

@@ -24,8 +24,11 @@ class RegressionData:
     source: str
 
     def __post_init__(self) -> None:
-        n, d = self.features.shape
-        if self.target.shape != (n,) or len(self.feature_names) != d:
+        if (
+            self.features.ndim != 2
+            or self.target.shape != self.features.shape[:1]
+            or len(self.feature_names) != self.features.shape[1]
+        ):
             raise ValueError(
                 f"{self.name}: features {list(self.features.shape)}, target "
                 f"{list(self.target.shape)} and {len(self.feature_names)} names do not match"
@@ -36,12 +39,17 @@ def standardize(x: Tensor) -> Tensor:
     """(x − mean)/sd for each column, with sd² = Σ(x − mean)²/n (ddof 0, as numpy; torch has n − 1).
 
     Args:
-        x: [n] or [n, d].
+        x: [n] or [n, d], floats.
     Returns:
         The same shape; each column has mean 0 and standard deviation 1.
     Raises:
-        ValueError: if a column is constant.
+        ValueError: if a column is constant, or x is empty or not finite.
     """
+    if x.numel() == 0 or not bool(x.isfinite().all()):
+        bad = int((~x.isfinite()).sum())
+        raise ValueError(
+            f"x must hold finite numbers, got shape {list(x.shape)} with {bad} inf or nan"
+        )
     sd = x.std(dim=0, correction=0)
     # Rounding leaves a constant column a spread of its own, about ε times its size.
     constant = (sd <= 1e-12 * x.abs().amax(0)).reshape(-1).nonzero().flatten().tolist()

@@ -72,10 +72,7 @@ def preconditioned(
         d2l, §12.3.3.3.
     """
     _require_positive("lr", lr)
-    if diagonal.shape != grad.shape[-1:]:
-        raise ValueError(
-            f"diagonal must have shape {list(grad.shape[-1:])}, got {list(diagonal.shape)}"
-        )
+    _require_shape("diagonal", diagonal, grad.shape[-1:])
     if not bool((diagonal > 0).all()):
         raise ValueError(
             f"diagonal must be > 0 everywhere, got {float(diagonal.min()):g}"
@@ -118,13 +115,14 @@ def newton(
         lr: η > 0; below 1 the method is *damped*.
         ridge: ρ ≥ 0, added to every eigenvalue of H.
     Raises:
-        ValueError: if lr or ridge is out of range, or H + ρI is singular.
+        ValueError: if lr or ridge is out of range, x is not [d], or H + ρI is singular.
     Source:
         d2l, §12.3.3; Nesterov (2018), §1.2.4; Boyd & Vandenberghe (2004), §9.5.
     """
     _require_positive("lr", lr)
     if not 0 <= ridge < math.inf:
         raise ValueError(f"ridge must be ≥ 0 and finite, got {ridge}")
+    _require_vector("x", x)
     identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     hessian = objective.hessian(x) + ridge * identity
     singular_values = torch.linalg.svdvals(hessian)  # falling
@@ -146,37 +144,41 @@ def backtracking_line_search(
     sufficient_decrease: float = 1e-4,
     max_halvings: int = 50,
 ) -> float:
-    """The first t = initial · shrinkᵐ, m = 0, 1, …, with f(x + td) ≤ f(x) + c t gᵀd.
+    """The first t = initial · shrinkᵐ, m = 0, 1, …, with f(x + ts) ≤ f(x) + c t gᵀs.
 
     Args:
         objective: gives f and g = ∇f(x).
         x: [d].
-        direction: d, [d], a descent direction: gᵀd < 0.
+        direction: s, [d], a descent direction: gᵀs < 0.
         initial: the step tried first, > 0.
         shrink: factor in (0, 1) between two trials.
         sufficient_decrease: c in (0, 1), the share of the linear forecast that is
             demanded.
-        max_halvings: how often the step may shrink.
+        max_halvings: how often the step may shrink, ≥ 0.
     Raises:
-        ValueError: if an argument is out of range, or the direction does not descend.
+        ValueError: if an argument is out of range, f(x) is not finite, or the direction
+            does not descend.
         RuntimeError: if no trial descends enough: the gradient is then likely to be
             wrong.
     Source:
-        Nocedal & Wright (2006), Algorithm 3.1; Boyd & Vandenberghe (2004), Algorithm
-            9.2.
+        Nocedal & Wright (2006), Algorithm 3.1; Boyd & Vandenberghe (2004), Alg. 9.2.
     """
     _require_positive("initial", initial)
     _require_fraction("shrink", shrink)
     _require_fraction("sufficient_decrease", sufficient_decrease)
-    slope = float(objective.gradient(x) @ direction)  # gᵀd
+    if max_halvings < 0:
+        raise ValueError(f"max_halvings must be ≥ 0, got {max_halvings}")
+    _require_vector("x", x)
+    _require_shape("direction", direction, x.shape)
+    value, slope = float(objective(x)), float(objective.gradient(x) @ direction)  # gᵀs
+    if not math.isfinite(value):
+        raise ValueError(f"f(x) must be finite, got {value:g}")
     if not slope < 0:
-        raise ValueError(f"direction must descend: gᵀd must be < 0, got {slope:g}")
-    value, step = float(objective(x)), initial
+        raise ValueError(f"direction must descend: gᵀs must be < 0, got {slope:g}")
+    step = initial
     for _ in range(max_halvings + 1):
-        if (
-            float(objective(x + step * direction))
-            <= value + sufficient_decrease * step * slope
-        ):
+        trial = float(objective(x + step * direction))
+        if trial <= value + sufficient_decrease * step * slope:
             return step
         step *= shrink
     raise RuntimeError(
@@ -284,10 +286,7 @@ def minimize(
             break
         if step < steps:
             update, state = method(objective, x, state)
-            if update.shape != x.shape:
-                raise ValueError(
-                    f"update must have shape {list(x.shape)}, got {list(update.shape)}"
-                )
+            _require_shape("update", update, x.shape)
             x = x + update
     record = torch.stack(points), torch.stack(values), torch.stack(norms)
     return Trajectory(*record, status, len(points) - 1, message)
@@ -302,6 +301,8 @@ def optimal_step(mu: float, smoothness: float) -> float:
     Args:
         mu: μ > 0, the smallest curvature (strong convexity).
         smoothness: L ≥ μ, the largest curvature.
+    Raises:
+        ValueError: unless 0 < μ ≤ L < ∞.
     Source:
         Nesterov (2018), Theorem 2.1.15; the rate it gives is `contraction_factor`.
     """
@@ -315,6 +316,8 @@ def contraction_factor(lr: float, mu: float, smoothness: float) -> float:
     Exact on quadratics, where the eigenvalue λ contracts by 1 − ηλ. Below 1 if and only
     if 0 < η < 2/L; at η = 2/(μ + L) it is (κ − 1)/(κ + 1), with κ = L/μ.
 
+    Raises:
+        ValueError: unless η > 0 and 0 < μ ≤ L < ∞.
     Source:
         Nesterov (2018), §2.1.5; Nocedal & Wright (2006), §3.3.
     """
@@ -336,12 +339,14 @@ def closed_form_iterates(
     Returns:
         [K+1, d], x₀ … x_K.
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or steps is negative.
     """
     if spectrum.ndim != 1 or spectrum.shape != start.shape:
         raise ValueError(
             f"spectrum and start must be [d], got {list(spectrum.shape)} and {list(start.shape)}"
         )
+    if steps < 0:
+        raise ValueError(f"steps must be ≥ 0, got {steps}")
     k = torch.arange(steps + 1, dtype=start.dtype, device=start.device)
     return (1 - lr * spectrum) ** k[:, None] * start
 
@@ -360,6 +365,8 @@ def descent_lemma_bound(
         smoothness: L > 0.
     Returns:
         The upper bound on the next value.
+    Raises:
+        ValueError: if smoothness is not a positive number.
     Source:
         Nesterov (2018), §1.2.3.
     """
@@ -407,20 +414,15 @@ def measured_rate(gaps: Tensor | Sequence[float]) -> float:
 def _point(start: Tensor | Sequence[float] | float) -> Tensor:
     """A point [d]; plain numbers become float64."""
     x = start if isinstance(start, Tensor) else torch.tensor(start, dtype=torch.float64)
-    x = x.reshape(1) if x.ndim == 0 else x
-    if x.ndim != 1 or not x.is_floating_point():
-        raise ValueError(
-            f"start must be [d] of floats, got shape {list(x.shape)}, {x.dtype}"
-        )
+    x = x.detach().reshape(1) if x.ndim == 0 else x.detach()
+    _require_vector("start", x)
     return x
 
 
 def _is_finite(x: Tensor, value: Tensor, norm: Tensor) -> bool:
     """Whether the point is finite, and f and ‖∇f‖ have not run away."""
-    in_range = abs(float(value)) <= DIVERGED and math.isfinite(
-        float(norm)
-    )  # nan is not ≤
-    return in_range and bool(torch.isfinite(x).all())
+    in_range = abs(float(value)) <= DIVERGED  # nan is not ≤
+    return in_range and bool(norm.isfinite() & x.isfinite().all())
 
 
 def _logarithms(
@@ -457,6 +459,18 @@ def _require_positive(name: str, value: float) -> None:
 def _require_fraction(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ValueError(f"{name} must be in (0, 1), got {value}")
+
+
+def _require_vector(name: str, x: Tensor) -> None:
+    if x.ndim != 1 or not x.is_floating_point():
+        raise ValueError(
+            f"{name} must be [d] of floats, got shape {list(x.shape)}, {x.dtype}"
+        )
+
+
+def _require_shape(name: str, x: Tensor, shape: Sequence[int]) -> None:
+    if x.shape != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}, got {list(x.shape)}")
 
 
 def _require_curvatures(mu: float, smoothness: float) -> None:

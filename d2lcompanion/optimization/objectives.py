@@ -28,7 +28,8 @@ class Objective:
             no lower bound, or does not attain it) or where it is unknown.
         minimum: f at the minimizers, else None.
 
-    Results have the dtype and the device of x.
+    Results have the dtype and the device of x. What a function holds (Q, X) stays on its
+    own device, and x must be there too.
     """
 
     name: str
@@ -40,17 +41,23 @@ class Objective:
     minimum: float | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """f(x), after a look at the shape: [..., d] → [...].
+        """f(x), with a look at the shapes: [..., d] → [...].
 
         Raises:
-            ValueError: if the last dimension of x is not `dim`.
+            ValueError: if the last dimension of x is not `dim`, or `value` does not drop it.
         """
         if x.ndim == 0 or (self.dim is not None and x.shape[-1] != self.dim):
             allowed = "d" if self.dim is None else self.dim
             raise ValueError(
                 f"{self.name}: x must have shape [..., {allowed}], got {list(x.shape)}"
             )
-        return self.value(x)
+        value = self.value(x)
+        if value.shape != x.shape[:-1]:
+            raise ValueError(
+                f"{self.name}: value must map [..., d] to [...], "
+                f"got {list(x.shape)} to {list(value.shape)}"
+            )
+        return value
 
 
 # ---------------------------------------------------------------------------- quadratic functions
@@ -59,7 +66,7 @@ class Objective:
 def quadratic(
     matrix_or_spectrum: Tensor | Sequence[float],
     *,
-    linear: Tensor | None = None,
+    linear: Tensor | Sequence[float] | None = None,
     offset: float = 0.0,
     name: str = "quadratic",
 ) -> Objective:
@@ -76,13 +83,13 @@ def quadratic(
         offset: b.
         name: for tables and figures.
     Raises:
-        ValueError: if Q is neither a vector nor a symmetric square matrix, or c does
-            not fit.
+        ValueError: if Q is neither a vector nor a symmetric square matrix, or is not
+            finite, or c does not fit.
     Source:
-        Zhang et al., *Dive into Deep Learning*, §12.6.2; Boyd & Vandenberghe, §9.1.1.
+        Zhang et al., *Dive into Deep Learning*, §12.6.3; Boyd & Vandenberghe, §9.1.1.
     """
     q = _square_matrix(matrix_or_spectrum)
-    c = q.new_zeros(len(q)) if linear is None else linear
+    c = q.new_zeros(len(q)) if linear is None else _floating(linear)
     if c.shape != q.shape[:1]:
         raise ValueError(f"linear must have shape [{len(q)}], got {list(c.shape)}")
 
@@ -96,7 +103,9 @@ def quadratic(
         return q.to(x.dtype).expand(*x.shape, len(q))
 
     minimizers, minimum = None, None
-    if float(torch.linalg.eigvalsh(q)[0]) > 0:  # the smallest eigenvalue
+    eigenvalues = torch.linalg.eigvalsh(q)  # rising
+    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
+    if smallest > len(q) * torch.finfo(q.dtype).eps * abs(largest):  # > 0, not rounding
         minimizers = -torch.linalg.solve(q, c)[None]  # [1, d]
         minimum = offset + 0.5 * float(minimizers[0] @ c)
     return Objective(name, value, gradient, hessian, len(q), minimizers, minimum)
@@ -115,20 +124,23 @@ def quadratic_with_spectrum(
     Args:
         spectrum: Λ, [d], any sign.
         generator: source of the randomness.
+    Raises:
+        ValueError: if the spectrum is not a vector of one or more finite numbers.
     Source:
         Mezzadri (2007), *How to generate random matrices from the classical compact
             groups*.
     """
     eigenvalues = _floating(spectrum)
+    if eigenvalues.ndim != 1:
+        raise ValueError(f"spectrum must be [d], got shape {list(eigenvalues.shape)}")
     d = len(eigenvalues)
     gaussian = torch.randn(
         d, d, generator=generator, device=generator.device, dtype=torch.float64
     )
     u = torch.linalg.qr(gaussian).Q.to(eigenvalues)
     q = (u * eigenvalues) @ u.T  # UΛUᵀ
-    return quadratic(
-        (q + q.T) / 2, name="rotated quadratic"
-    )  # symmetric to the last bit
+    symmetric = (q + q.T) / 2  # to the last bit
+    return quadratic(symmetric, name="rotated quadratic")
 
 
 def least_squares(features: Tensor, target: Tensor) -> Objective:
@@ -139,18 +151,17 @@ def least_squares(features: Tensor, target: Tensor) -> Objective:
     twice as long.
 
     Args:
-        features: X, [n, d].
+        features: X, [n, d], n ≥ 1.
         target: y, [n].
     Returns:
         An objective of w [..., d]. Its minimizer is X⁺y; where columns depend on one
-            another, this
-        is the shortest of infinitely many.
+        another, this is the shortest of infinitely many.
     Raises:
-        ValueError: if the shapes do not match.
+        ValueError: if the shapes do not match, or there is no row.
     """
-    if features.ndim != 2 or target.shape != features.shape[:1]:
+    if features.ndim != 2 or target.shape != features.shape[:1] or len(target) == 0:
         raise ValueError(
-            "features must be [n, d] and target [n], "
+            "features must be [n, d] and target [n] with n ≥ 1, "
             f"got {list(features.shape)} and {list(target.shape)}"
         )
     n, d = features.shape
@@ -345,15 +356,17 @@ def risk_gap(risk: Objective, empirical: Objective, grid: Tensor) -> RiskGap:
         empirical: R̂, of one variable.
         grid: [m], the candidates for x.
     Raises:
-        ValueError: if the grid is not a non-empty vector.
+        ValueError: if the grid is not a non-empty vector, or a risk is not finite on it.
     """
     if grid.ndim != 1 or grid.numel() == 0:
         raise ValueError(
             f"grid must be a non-empty vector [m], got shape {list(grid.shape)}"
         )
-    x = grid[:, None]
-    best, chosen = risk(x).argmin(), empirical(x).argmin()
-    excess = risk(x)[chosen] - risk(x)[best]
+    r, r_hat = risk(grid[:, None]), empirical(grid[:, None])  # [m] each
+    if not bool((r.isfinite() & r_hat.isfinite()).all()):
+        raise ValueError("both risks must be finite on the whole grid, got nan or inf")
+    best, chosen = r.argmin(), r_hat.argmin()
+    excess = r[chosen] - r[best]
     return RiskGap(float(grid[best]), float(grid[chosen]), float(excess))
 
 
@@ -368,14 +381,16 @@ def _floating(values: Tensor | Sequence[float]) -> Tensor:
 
 
 def _square_matrix(matrix_or_spectrum: Tensor | Sequence[float]) -> Tensor:
-    """Q itself, or the diagonal matrix of a spectrum; symmetric or an error."""
+    """Q itself, or the diagonal matrix of a spectrum; finite and symmetric, or an error."""
     q = _floating(matrix_or_spectrum)
-    if q.ndim == 1 and len(q) > 0:
-        return torch.diag(q)
-    if q.ndim != 2 or q.shape[0] != q.shape[1] or len(q) == 0:
+    if q.ndim not in (1, 2) or q.shape[0] != q.shape[-1] or len(q) == 0:
         raise ValueError(
             f"Q must be [d] or [d, d] with d ≥ 1, got shape {list(q.shape)}"
         )
+    if not bool(q.isfinite().all()):
+        raise ValueError(f"Q must be finite, got {q.tolist()}")
+    if q.ndim == 1:
+        return torch.diag(q)
     asymmetry = (q - q.T).abs().max()
     if not bool(asymmetry <= 1e-6 * q.abs().max()):
         raise ValueError(

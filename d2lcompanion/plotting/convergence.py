@@ -1,6 +1,7 @@
 """Curves over steps: how fast a quantity falls, beside what theory allows."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from torch import Tensor
 
 from d2lcompanion.plotting.figure import Figure
 from d2lcompanion.plotting.style import COLOURS, GREY, STYLE, legend_above, new_figure
@@ -40,7 +42,7 @@ def plot_convergence(
     """
     _require_curves(curves)
     fig, ax = new_figure()
-    colours = dict(zip(curves, _cycle(len(curves)), strict=True))
+    colours = dict(zip(curves, cycle(COLOURS), strict=False))
     for label, curve in curves.items():
         y = _numbers(label, curve)
         marker = "o" if len(y) <= 15 else None
@@ -80,11 +82,11 @@ def plot_bands(
     """
     _require_curves(runs)
     fig, ax = new_figure()
-    for (label, seeds), colour in zip(runs.items(), _cycle(len(runs)), strict=True):
-        y = np.asarray(seeds, dtype=np.float64)
-        if y.ndim != 2 or len(y) < 2:
+    for (label, seeds), colour in zip(runs.items(), cycle(COLOURS), strict=False):
+        y = _array(seeds)
+        if y.ndim != 2 or len(y) < 2 or y.shape[1] == 0:
             raise ValueError(
-                f"{label!r} must be [seeds ≥ 2, steps], got shape {list(y.shape)}"
+                f"{label!r} must be [seeds ≥ 2, T+1], got shape {list(y.shape)}"
             )
         mean, sd = y.mean(0), y.std(0, ddof=1)
         steps = np.arange(y.shape[1])
@@ -110,7 +112,7 @@ def _require_curves(curves: Mapping[str, Curve]) -> None:
 
 
 def _numbers(label: str, curve: Curve) -> NDArray[np.float64]:
-    y = np.asarray(curve, dtype=np.float64)
+    y = _array(curve)
     if y.ndim != 1 or len(y) == 0:
         raise ValueError(
             f"{label!r} must be a sequence [T+1], got shape {list(y.shape)}"
@@ -118,5 +120,8 @@ def _numbers(label: str, curve: Curve) -> NDArray[np.float64]:
     return y
 
 
-def _cycle(n: int) -> list[str]:
-    return [COLOURS[k % len(COLOURS)] for k in range(n)]
+def _array(curve: Curve) -> NDArray[np.float64]:
+    """Numbers for matplotlib, from any device and dtype; the gradient stays behind."""
+    if isinstance(curve, Tensor):
+        curve = curve.detach().cpu().double()
+    return np.asarray(curve, dtype=np.float64)

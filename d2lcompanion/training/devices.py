@@ -74,7 +74,7 @@ def resolve_precision(name: str, own: str, device: torch.device) -> Precision:
         SettingsError: if the name is unknown, or the device cannot: fp64 on mps, and
             fp16 on cpu (Accelerate would compute in fp32 there without a word).
     """
-    if name not in PRECISIONS or own not in PRECISIONS or own == "auto":
+    if name not in PRECISIONS:
         raise SettingsError(
             f"precision must be one of {', '.join(PRECISIONS)}, got {name!r}"
         )

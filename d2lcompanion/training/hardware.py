@@ -19,8 +19,7 @@ def describe_hardware(device: torch.device) -> dict[str, object]:
         device: where the run computes; for "cpu" the accelerator is None.
     Returns:
         {"cpu", "cores", "threads", "memory_gib", "accelerator"}; `threads` are those
-            that torch
-        uses, memory is rounded to whole GiB.
+        that torch uses, memory is rounded to whole GiB.
     """
     psutil = require("psutil", "run")
     return {

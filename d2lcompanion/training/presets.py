@@ -133,7 +133,10 @@ def _parse_union(value: object, kinds: tuple[Any, ...]) -> object:
 
 def _parse_tuple(value: object, kinds: tuple[Any, ...]) -> object:
     """ "1,2" as tuple[int, ...] or as tuple[int, int]; empty text is the empty tuple."""
-    items = value.split(",") if isinstance(value, str) and value else value or ()
+    if isinstance(value, str):
+        items: object = value.split(",") if value else ()
+    else:
+        items = value
     if not isinstance(items, tuple | list):
         raise ValueError(value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
@@ -158,4 +161,6 @@ def _type_name(kind: Any) -> str:
         return "|".join(_type_name(part) for part in arguments)
     if kind is type(None):
         return "none"
+    if kind is bool:
+        return "|".join(BOOLEANS)
     return kind.__name__ if isinstance(kind, type) and origin is None else str(kind)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import statistics
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -107,6 +108,9 @@ def require_writable(path: Path) -> None:
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if the path is a folder itself.
+        FileExistsError: if it is something else than a file, such as /dev/null, which
+            would be replaced.
+        PermissionError: if nothing can be written in the folder.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(
@@ -114,6 +118,14 @@ def require_writable(path: Path) -> None:
         )
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; --json takes the name of a file")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is not a file, and a result would replace it")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:  # read-only, or full
+        raise PermissionError(
+            f"nothing can be written in {path.parent}: {error.strerror}"
+        ) from error
 
 
 def read_result(path: Path) -> Result:
@@ -127,7 +139,7 @@ def read_result(path: Path) -> Result:
         record = json.loads(
             path.read_text(encoding="utf-8"), parse_constant=_refuse_constant
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a result: {error}") from error
     names = {entry.name for entry in fields(Result)}
     if not isinstance(record, dict) or set(record) != names:
@@ -136,7 +148,10 @@ def read_result(path: Path) -> Result:
             f"{path} is not a result: missing {sorted(names - found)}, "
             f"unknown {sorted(found - names)}"
         )
-    return Result(**record)
+    try:
+        return Result(**record)
+    except ValueError as error:  # 1e999 is JSON, and infinite
+        raise ValueError(f"{path} is not a result: {error}") from error
 
 
 def results_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -164,8 +179,13 @@ def read_results(
     Args:
         directory: None is `results_directory()`.
         experiment: a name; None is every experiment.
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if a file in it is not a result; names it.
     """
     root = results_directory() if directory is None else directory
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder of results at {root}")
     results = [read_result(path) for path in sorted(root.glob("*/*.json"))]
     return [result for result in results if experiment in (None, result.experiment)]
 

@@ -30,6 +30,9 @@ VARIABLES = {  # variable → field of Settings
 OTHER_VARIABLES = ("D2LC_DATA_DIR", "D2LC_RESULTS_DIR")
 
 
+LARGEST_SEED = 2**32 - 1  # NumPy takes no larger one
+
+
 class SettingsError(ValueError):
     """A value that a reader chose and that is not allowed; its message says what is."""
 
@@ -48,7 +51,7 @@ class Settings:
             around them.
         devices: number of processes, one device each; more than one needs `accelerate
             launch`.
-        seed: of every random number of the run, ≥ 0.
+        seed: of every random number of the run, between 0 and 2³² − 1.
         overrides: preset key → value, as text or as the type itself, e.g. {"steps":
             "200"}.
     Raises:
@@ -69,6 +72,8 @@ class Settings:
         _require_one_of("precision", self.precision, PRECISIONS)
         _require_at_least("devices", self.devices, 1)
         _require_at_least("seed", self.seed, 0)
+        if self.seed > LARGEST_SEED:
+            raise SettingsError(f"seed must be ≤ {LARGEST_SEED}, got {self.seed}")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

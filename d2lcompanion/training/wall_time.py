@@ -6,6 +6,7 @@ as a time.
 """
 
 import html
+import math
 import sys
 import time
 from types import TracebackType
@@ -72,10 +73,9 @@ def show_wall_time(label: str, seconds: float) -> None:
     """Show "label: 1.23 s": in a notebook in HTML only, elsewhere as a printed line.
 
     Raises:
-        ValueError: if seconds is negative or not a number.
+        ValueError: if seconds is negative or not finite.
     """
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be ≥ 0, got {seconds}")
+    _require_measured("seconds", seconds)
     _show(label, _seconds_text(seconds), "wall time")
 
 
@@ -83,11 +83,11 @@ def show_wall_ratio(label: str, ratio: float) -> None:
     """Show "label: 3.2×", the ratio of two wall times, in the same way.
 
     Raises:
-        ValueError: if ratio is negative or not a number.
+        ValueError: if ratio is negative or not finite.
     """
-    if not ratio >= 0:
-        raise ValueError(f"ratio must be ≥ 0, got {ratio}")
-    _show(label, f"{ratio:.3g}×", "ratio of wall times")
+    _require_measured("ratio", ratio)
+    text = f"{ratio:.3g}" if ratio < 999.5 else f"{ratio:.0f}"  # never 1.23e+03
+    _show(label, f"{text}×", "ratio of wall times")
 
 
 def bundle(label: str, value: str, kind: str) -> dict[str, str]:
@@ -106,6 +106,11 @@ def _show(label: str, value: str, kind: str) -> None:
     display(bundle(label, value, kind), raw=True, metadata=METADATA)
 
 
+def _require_measured(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be ≥ 0 and finite, got {value}")
+
+
 def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this code (a plain or an IPython terminal does not)."""
     ipython: Any = sys.modules.get("IPython")
@@ -114,12 +119,12 @@ def in_notebook() -> bool:
 
 
 def _seconds_text(seconds: float) -> str:
-    """820 µs, 35.1 ms, 1.23 s, 2 min 05 s."""
-    if seconds < 1e-3:
+    """820 µs, 35.1 ms, 1.23 s, 2 min 05 s; 999.7 µs counts as 1 ms, as it would read 1e+03."""
+    if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.3g} µs"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
-    if seconds < 100:
+    if seconds < 99.95:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"

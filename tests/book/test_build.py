@@ -121,6 +121,32 @@ def test_no_entry_point_shows_stale_output(built):
     assert shown("site", built) == page
 
 
+def test_links_appear_with_the_address(built):
+    small_book.edit(
+        built / "_config.yml",
+        'repository: "", branch',
+        "repository: https://github.com/o/n, branch",
+    )
+    small_book.edit(built / "_config.yml", 'site: ""}', "site: https://o.test/n/}")
+    for language in LANGUAGES:
+        page = built / "book" / language / f"{small_book.SLUG}.md"
+        text = page.read_text(encoding="utf-8")
+        page.write_text(
+            text.replace("```{code-cell}", "```{chapter-badges}\n```\n\n```{code-cell}", 1),
+            encoding="utf-8",
+        )
+    assert site.build_book(built)
+    for language in LANGUAGES:
+        text = (built / f"site/{language}/{small_book.SLUG}.html").read_text(encoding="utf-8")
+        address = f"https://o.test/n/{language}/{small_book.SLUG}.html"
+        assert f'<link rel="canonical" href="{address}"' in text
+        assert f'hreflang="{"zh-CN" if language == "zh" else "en"}" href="{address}"' in text
+        assert 'hreflang="x-default" href="https://o.test/n/"' in text
+        assert f"/github/o/n/blob/notebooks/{language}/{small_book.SLUG}.ipynb" in text
+        assert f"/v2/gh/o/n/main?urlpath=lab/tree/book/{language}/{small_book.SLUG}.md" in text
+        assert f"https://github.com/o/n/edit/main/book/{language}/{small_book.SLUG}.md" in text
+
+
 def test_a_raising_cell_fails_the_build(built):
     small_book.edit_pages(built, "show(figure)", "raise RuntimeError('planted')")
     with pytest.raises(site.BuildError):

@@ -58,3 +58,12 @@ def test_the_chapter_catches_the_fault(page, fault, tmp_path):
     text = target.read_text(encoding="utf-8")
     target.write_text(text.replace(fault["find"], fault["replace"]), encoding="utf-8")
     assert references.first_difference(page, "zh", tmp_path) != ""
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+@pytest.mark.parametrize("page", CHAPTERS, ids=[page.slug for page in CHAPTERS])
+def test_the_digits_do_not_depend_on_threads(page, monkeypatch):
+    monkeypatch.setenv("COURSE_THREADS", "2")
+    assert project.execution_environment()["OMP_NUM_THREADS"] == "2"
+    assert references.first_difference(page, "en") == ""

@@ -26,13 +26,17 @@ def executed(page, tmp_path_factory):
 
 
 def text_of(notebook):
-    return "\n".join(notebooks.flat_text(notebooks.text_outputs(c)) for c in notebooks.code_cells(notebook))
+    return "\n".join(
+        notebooks.flat_text(notebooks.text_outputs(c)) for c in notebooks.code_cells(notebook)
+    )
 
 
 def test_both_languages_are_kept(executed):
     assert [file.parts[-3] for file in executed] == ["zh", "en"]
     for file in executed:
-        assert all(cell.execution_count for cell in notebooks.code_cells(nbformat.read(file, as_version=4)))
+        assert all(
+            cell.execution_count for cell in notebooks.code_cells(nbformat.read(file, as_version=4))
+        )
 
 
 def test_the_experiment_used_the_settings(executed, page):

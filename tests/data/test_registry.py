@@ -170,6 +170,8 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_the_data_directory_follows_its_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("D2LC_DATA_DIR", str(tmp_path))
     assert data_directory() == tmp_path
+    monkeypatch.setenv("D2LC_DATA_DIR", "~/数据")
+    assert data_directory() == Path.home() / "数据"
     monkeypatch.setenv("D2LC_DATA_DIR", "")
     assert data_directory() == Path(pooch.os_cache("d2lcompanion"))
 

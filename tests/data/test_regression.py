@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import sklearn.datasets
@@ -45,6 +47,23 @@ def test_constant_columns_are_named(constant):
 def test_data_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match=r"toy: features \[3, 2\], target \[2\] and 2 names"):
         RegressionData("toy", torch.zeros(3, 2), torch.zeros(2), ("a", "b"), "made up.")
+
+
+def test_a_vector_of_features_is_refused():
+    with pytest.raises(ValueError, match=r"toy: features \[3\], target \[3\] and 0 names"):
+        RegressionData("toy", torch.zeros(3), torch.zeros(3), (), "made up.")
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.tensor([1.0, math.nan, math.inf]), r"shape \[3\] with 2 inf or nan"),
+        (torch.zeros(0, 2), r"shape \[0, 2\] with 0 inf or nan"),
+    ],
+)
+def test_standardize_refuses_what_would_become_nan(x, message):
+    with pytest.raises(ValueError, match=f"x must hold finite numbers, got {message}"):
+        standardize(x)
 
 
 def test_diabetes_is_scikit_learns_table():

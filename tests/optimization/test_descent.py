@@ -310,6 +310,13 @@ def test_state_goes_round():
     assert seen == [(7,), (7, 1), (7, 1, 2)]
 
 
+def test_a_start_that_wants_gradients_leaves_no_graph_behind():
+    start = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    trajectory = minimize(rosenbrock(), start, descent(1e-3), steps=2)
+    assert not trajectory.points.requires_grad
+    assert not trajectory.values.requires_grad
+
+
 def test_the_start_is_left_alone():
     start = tensor(1.0, 2.0)
     minimize(rosenbrock(), start, descent(1e-3), steps=5)
@@ -333,11 +340,30 @@ def test_the_start_is_left_alone():
         (lambda: newton(saddle(), tensor(1, 1), ridge=-0.1), "ridge must be ≥ 0 .* got -0.1"),
         (
             lambda: backtracking_line_search(saddle(), tensor(1, 0), tensor(1, 0)),
-            "gᵀd must be < 0, got 2",
+            "gᵀs must be < 0, got 2",
         ),
         (
             lambda: backtracking_line_search(saddle(), tensor(1, 0), tensor(-1, 0), shrink=1.5),
             r"shrink must be in \(0, 1\), got 1.5",
+        ),
+        (lambda: newton(saddle(), torch.ones(3, 2)), r"x must be \[d\] .* got shape \[3, 2\]"),
+        (
+            lambda: backtracking_line_search(saddle(), torch.ones(1, 2), tensor(-1, 0)),
+            r"x must be \[d\] of floats, got shape \[1, 2\]",
+        ),
+        (
+            lambda: backtracking_line_search(saddle(), tensor(1, 0), tensor(-1)),
+            r"direction must have shape \[2\], got \[1\]",
+        ),
+        (
+            lambda: backtracking_line_search(saddle(), tensor(1e200, 0), tensor(-1, 0)),
+            r"f\(x\) must be finite, got inf",
+        ),
+        (
+            lambda: backtracking_line_search(
+                saddle(), tensor(1, 0), tensor(-1, 0), max_halvings=-1
+            ),
+            "max_halvings must be ≥ 0, got -1",
         ),
         (
             lambda: minimize(saddle(), [1.0, 1.0], newton, steps=-1),

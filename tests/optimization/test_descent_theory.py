@@ -231,6 +231,10 @@ def test_the_book_s_local_minimum():
             lambda: closed_form_iterates(torch.ones(2), torch.ones(3), 0.1, 1),
             r"got \[2\] and \[3\]",
         ),
+        (
+            lambda: closed_form_iterates(torch.ones(2), torch.ones(2), 0.1, -1),
+            "steps must be ≥ 0, got -1",
+        ),
         (lambda: convergence_order([1.0, 0.1]), r"m ≥ 3, got \[2\]"),
         (lambda: convergence_order([1.0, 0.1, 0.0]), r"errors\[2\] = 0"),
         (lambda: convergence_order([0.5, 0.5, 0.5]), "must not all be equal"),

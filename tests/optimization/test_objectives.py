@@ -155,6 +155,15 @@ def test_minimizer_of_a_shifted_quadratic_has_a_minus_sign():
 def test_a_quadratic_that_is_not_positive_definite_has_no_minimizer():
     assert saddle().minimizers is None
     assert quadratic([1.0, 0.0]).minimizers is None
+    assert quadratic([-1.0, -2.0]).minimizers is None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_singular_quadratic_has_no_minimizer_whatever_rounding_says(seed):
+    # AᵀA of a [2, 4] matrix has rank 2; eigvalsh gives the two zeros as about ±1e-16.
+    a = torch.randn(2, 4, generator=generator(seed), dtype=torch.float64)
+    assert quadratic(a.T @ a).minimizers is None
+    assert quadratic((a.T @ a).float()).minimizers is None
 
 
 @settings(max_examples=30, deadline=None)
@@ -175,6 +184,15 @@ def test_one_seed_gives_one_rotation():
 
     assert torch.equal(hessian(3), hessian(3))
     assert not torch.equal(hessian(3), hessian(4))
+
+
+def test_numbers_do_for_the_linear_part():
+    from_numbers, from_tensor = (
+        quadratic([2.0, 4.0], linear=c, offset=1.0)
+        for c in ([1.0, -2.0], torch.tensor([1.0, -2.0]).double())
+    )
+    x = torch.tensor([0.3, 0.7]).double()
+    assert float(from_numbers(x)) == float(from_tensor(x)) == 1 + 0.09 + 0.98 + 0.3 - 1.4
 
 
 def test_least_squares_is_half_of_torchs_mean_squared_error():
@@ -232,6 +250,22 @@ def test_the_risk_of_its_own_minimizer_has_no_gap():
         (lambda: cosine()(torch.tensor(1.0)), r"\[\.\.\., 1\], got \[\]"),
         (lambda: quadratic(torch.zeros(2, 3)), r"got shape \[2, 3\]"),
         (lambda: quadratic([]), r"got shape \[0\]"),
+        (lambda: quadratic(torch.tensor(2.0)), r"got shape \[\]"),
+        (lambda: quadratic([1.0, math.nan]), r"Q must be finite, got \[1.0, nan\]"),
+        (lambda: quadratic(torch.full((1, 1), math.inf)), r"Q must be finite, got \[\[inf"),
+        (
+            lambda: quadratic_with_spectrum(torch.ones(2, 2), generator=generator()),
+            r"spectrum must be \[d\], got shape \[2, 2\]",
+        ),
+        (
+            lambda: Objective("x²", lambda x: x**2, lambda x: 2 * x, None)(torch.ones(1)),
+            (r"x²: value must map \[\.\.\., d\] to \[\.\.\.\], got \[1\] to \[1\]"),
+        ),
+        (lambda: least_squares(torch.zeros(0, 2), torch.zeros(0)), "n ≥ 1, got"),
+        (
+            lambda: risk_gap(cosine(), cosine(), torch.tensor([0.5, math.nan])),
+            "finite on the whole grid",
+        ),
         (lambda: quadratic(torch.tensor([[1.0, 2.0], [0.0, 1.0]])), r"max \|Q − Qᵀ\| = 2"),
         (lambda: quadratic([1.0], linear=torch.zeros(2)), r"shape \[1\], got \[2\]"),
         (lambda: rosenbrock(b=-1.0), r"b must be > 0, got -1.0"),

@@ -38,6 +38,22 @@ def test_convergence_draws_curves_theory_and_floor():
     assert figure.figure.axes[0].get_xlabel() == "step"
 
 
+def test_tensors_of_any_dtype_are_drawn_without_their_gradient():
+    wants_gradients = torch.tensor([1.0, 0.5], requires_grad=True)
+    half = torch.tensor([1.0, 0.5], dtype=torch.bfloat16)
+    drawn = lines(plot_convergence({"a": wants_gradients, "b": half}, ylabel="gap"))
+    np.testing.assert_array_equal(drawn["a"].get_ydata(), [1, 0.5])
+    np.testing.assert_array_equal(drawn["b"].get_ydata(), [1, 0.5])
+    bands = plot_bands({"a": torch.stack([half, half])}, ylabel="gap")
+    np.testing.assert_array_equal(bands.figure.axes[0].lines[0].get_ydata(), [1, 0.5])
+
+
+def test_colours_start_again_where_there_are_more_curves():
+    drawn = lines(plot_convergence({str(k): [1.0, 0.5] for k in range(8)}, ylabel="gap"))
+    colours = [drawn[str(k)].get_color() for k in range(8)]
+    assert colours == [*COLOURS, *COLOURS[:2]]
+
+
 def test_convergence_without_floor_differs():
     with_floor, without = (
         plot_convergence({"a": [1.0, 0.5]}, ylabel="gap", floor=f) for f in (0.1, None)

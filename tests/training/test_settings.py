@@ -1,6 +1,8 @@
 """Settings from flags and from the environment: what is allowed, and what the errors say."""
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +63,7 @@ def test_a_misspelt_variable_is_an_error_that_lists_the_allowed():
         ({"D2LC_DEVICES": "0"}, "devices must be a whole number ≥ 1, got 0"),
         ({"D2LC_DEVICES": "two"}, "D2LC_DEVICES must be a whole number, got 'two'"),
         ({"D2LC_SEED": "-1"}, "seed must be a whole number ≥ 0, got -1"),
+        ({"D2LC_SEED": "4294967296"}, "seed must be ≤ 4294967295, got 4294967296"),
         ({"D2LC_SEED": "1.5"}, "D2LC_SEED must be a whole number, got '1.5'"),
         ({"D2LC_SET": "steps"}, "must look like key=value, got 'steps'"),
         ({"D2LC_SET": "=3"}, "must look like key=value, got '=3'"),
@@ -70,6 +73,14 @@ def test_a_misspelt_variable_is_an_error_that_lists_the_allowed():
 def test_a_bad_value_is_named(environ, message):
     with pytest.raises(SettingsError, match=message):
         Settings.from_environment(environ)
+
+
+def test_the_largest_seed_is_one_that_everybody_takes():
+    seed = Settings(seed=2**32 - 1).seed
+    torch.Generator().manual_seed(seed)
+    np.random.RandomState(seed)
+    with pytest.raises(ValueError, match="between 0 and"):
+        np.random.RandomState(seed + 1)
 
 
 @pytest.mark.parametrize("seed", [True, 1.0, "1", None])
@@ -96,7 +107,7 @@ values = st.text(st.characters(categories=["L", "N"]), min_size=1)
         device=st.sampled_from(DEVICES),
         precision=st.sampled_from(PRECISIONS),
         devices=st.integers(1, 64),
-        seed=st.integers(0, 2**40),
+        seed=st.integers(0, 2**32 - 1),
         overrides=st.dictionaries(values, values, max_size=3),
     )
 )

@@ -53,7 +53,16 @@ def test_an_error_in_the_block_is_not_swallowed():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 µs"), (2.5e-5, "25 µs"), (0.0351, "35.1 ms"), (1.234, "1.23 s"), (125.4, "2 min 05 s")],
+    [
+        (0, "0 µs"),
+        (2.5e-5, "25 µs"),
+        (0.0009997, "1 ms"),
+        (0.0351, "35.1 ms"),
+        (0.9997, "1 s"),
+        (1.234, "1.23 s"),
+        (99.97, "1 min 40 s"),
+        (125.4, "2 min 05 s"),
+    ],
 )
 def test_a_terminal_prints_the_value(seconds, text, capsys):
     show_wall_time("descent", seconds)
@@ -65,10 +74,18 @@ def test_a_terminal_prints_the_ratio(capsys):
     assert capsys.readouterr().out == "Newton / GD: 3.21×\n"
 
 
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.0321, "0.0321"), (999.4, "999"), (999.6, "1000"), (1234.5, "1234")]
+)
+def test_a_ratio_is_written_without_an_exponent(ratio, text, capsys):
+    show_wall_ratio("Newton / GD", ratio)
+    assert capsys.readouterr().out == f"Newton / GD: {text}×\n"
+
+
 @pytest.mark.parametrize("show", [show_wall_time, show_wall_ratio])
-@pytest.mark.parametrize("value", [-1.0, float("nan")])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(show, value):
-    with pytest.raises(ValueError, match=f"must be ≥ 0, got {value}"):
+    with pytest.raises(ValueError, match=f"must be ≥ 0 and finite, got {value}"):
         show("label", value)
 
 

@@ -53,6 +53,17 @@ def translate_proofs(app: Sphinx, doctree: nodes.document) -> None:
         first.parent.replace(first, [nodes.strong("", word.strip()), nodes.Text(" "), rest])
 
 
+def translate_citations(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """sphinxcontrib-bibtex joins names in English: and, et al."""
+    if app.config.course_language != "zh":
+        return
+    for citation in doctree.findall(nodes.inline):
+        if "bibtex-citation" in citation["classes"]:
+            for text in list(citation.findall(nodes.Text)):
+                new = text.replace("et al.", "等").replace(" and ", " 和 ")
+                text.parent.replace(text, nodes.Text(new))
+
+
 def translate_attributes(app: Sphinx, error: Exception | None) -> None:
     """Put the hints of the finished pages into the language of the book."""
     words = INTERFACE.get(app.config.course_language)
@@ -71,6 +82,7 @@ def translate_attributes(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register both."""
+    """Register all of them."""
     app.connect("doctree-read", translate_proofs)
+    app.connect("doctree-resolved", translate_citations)
     app.connect("build-finished", translate_attributes)

@@ -14,8 +14,8 @@ by ((κ−1)/(κ+1))² a step, κ = L/μ. The study measures
 What the scales add is conditioning. The ten columns of diabetes have κ ≈ 470 (ci).
 Their products of degree 2 have κ ≈ 3·10⁷ (laptop), of degree 3 κ ≈ 8·10¹² (gpu): the
 promise then holds for times nobody waits for, while the measured gap falls all the
-same, as most of it lies in directions of large curvature. Random starts run together as
-the rows of one matrix, so that an accelerator has work to do.
+same, as most of it lies between the two ends of the spectrum. Random starts run
+together as the rows of one matrix, so that an accelerator has work to do.
 """
 
 import math

@@ -56,18 +56,18 @@ def gradient_descent(
 def preconditioned(
     grad: Tensor, state: State = (), *, lr: float, diagonal: Tensor
 ) -> tuple[Tensor, State]:
-    """x ← x − η D⁻¹g: every coordinate gets a step size of its own, η/Dᵢ.
+    """x ← x − η P⁻¹g: every coordinate gets a step size of its own, η/Pᵢᵢ.
 
-    With D the diagonal of the Hessian, badly scaled coordinates move alike; correlated
-    ones are not helped, since D⁻¹ sees no entry off the diagonal.
+    With P the diagonal of the Hessian, badly scaled coordinates move alike; correlated
+    ones are not helped, since P⁻¹ sees no entry off the diagonal.
 
     Args:
         grad: g = ∇f(x), [..., d].
         state: passed through.
         lr: η > 0.
-        diagonal: D, [d], every entry > 0.
+        diagonal: of P, [d], every entry > 0.
     Raises:
-        ValueError: if lr or an entry of D is not positive, or D does not fit g.
+        ValueError: if lr or an entry of P is not positive, or P does not fit g.
     Source:
         d2l, §12.3.3.3.
     """
@@ -100,11 +100,11 @@ def newton(
     lr: float = 1.0,
     ridge: float = 0.0,
 ) -> tuple[Tensor, State]:
-    """x ← x − η (H + ρI)⁻¹g, with H = ∇²f(x).
+    """x ← x − η (H + τI)⁻¹g, with H = ∇²f(x).
 
-    With η = 1 and ρ = 0 one step solves a quadratic, and near a minimizer with positive
+    With η = 1 and τ = 0 one step solves a quadratic, and near a minimizer with positive
     definite H the error is about squared at every step: *quadratic* convergence.
-    Elsewhere the step may go uphill; it is sure to point downhill only where H + ρI is
+    Elsewhere the step may go uphill; it is sure to point downhill only where H + τI is
     positive definite. A step solves a d × d system, O(d³) operations, where a rule
     needs O(d).
 
@@ -113,9 +113,9 @@ def newton(
         x: [d].
         state: passed through.
         lr: η > 0; below 1 the method is *damped*.
-        ridge: ρ ≥ 0, added to every eigenvalue of H.
+        ridge: τ ≥ 0, added to every eigenvalue of H.
     Raises:
-        ValueError: if lr or ridge is out of range, x is not [d], or H + ρI is singular.
+        ValueError: if lr or ridge is out of range, x is not [d], or H + τI is singular.
     Source:
         d2l, §12.3.3; Nesterov (2018), §1.2.4; Boyd & Vandenberghe (2004), §9.5.
     """

@@ -191,8 +191,8 @@ def test_numbers_do_for_the_linear_part():
         quadratic([2.0, 4.0], linear=c, offset=1.0)
         for c in ([1.0, -2.0], torch.tensor([1.0, -2.0]).double())
     )
-    x = torch.tensor([0.3, 0.7]).double()
-    assert float(from_numbers(x)) == float(from_tensor(x)) == 1 + 0.09 + 0.98 + 0.3 - 1.4
+    x = torch.tensor([0.5, 0.25]).double()  # ½(0.5 + 0.25) + 0.5 − 0.5 + 1
+    assert float(from_numbers(x)) == float(from_tensor(x)) == 1.375
 
 
 def test_least_squares_is_half_of_torchs_mean_squared_error():

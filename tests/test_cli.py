@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-import d2lcompanion.experiments
+import d2lcompanion.experiments.catalog  # found before the fixture hides its folder
 from d2lcompanion import cli
 from d2lcompanion.data import registry
 

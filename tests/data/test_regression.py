@@ -54,6 +54,13 @@ def test_a_vector_of_features_is_refused():
         RegressionData("toy", torch.zeros(3), torch.zeros(3), (), "made up.")
 
 
+def test_a_constant_column_with_a_spread_by_rounding_is_named():
+    x = torch.full((7,), 0.1, dtype=torch.float64)
+    assert float(x.std(correction=0)) > 0
+    with pytest.raises(ValueError, match=r"standardized: \[0\]"):
+        standardize(x)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [

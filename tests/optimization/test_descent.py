@@ -310,6 +310,15 @@ def test_state_goes_round():
     assert seen == [(7,), (7, 1), (7, 1, 2)]
 
 
+def test_the_step_may_shrink_so_often_and_no_more():
+    # x₁² + 2x₂² at (−5, −2): t = 1 lands at 97 > 33 and is refused, t = ½ at 8 is accepted.
+    ellipse, x = quadratic([2.0, 4.0]), tensor(-5, -2)
+    search = partial(backtracking_line_search, ellipse, x, -ellipse.gradient(x))
+    assert search(max_halvings=1) == 0.5
+    with pytest.raises(RuntimeError, match="no step down to 1 decreases f = 33 enough"):
+        search(max_halvings=0)
+
+
 def test_a_start_that_wants_gradients_leaves_no_graph_behind():
     start = torch.ones(2, dtype=torch.float64, requires_grad=True)
     trajectory = minimize(rosenbrock(), start, descent(1e-3), steps=2)

@@ -214,6 +214,12 @@ def test_diagonal_preconditioning_does_nothing_on_standardized_columns():
     torch.testing.assert_close(with_d, without, rtol=1e-10, atol=0)
 
 
+def test_the_rate_is_that_of_the_last_half():
+    gaps = [0.1**k for k in range(10)]
+    gaps += [gaps[-1] * 0.9**k for k in range(1, 12)]  # slow from index 9 on, of 21
+    assert measured_rate(gaps) == pytest.approx(0.9, rel=1e-12)
+
+
 def test_the_book_s_local_minimum():
     # §12.3.1: from 10 with η = 2 the iterates on x cos(0.15πx) end in a shallow minimum.
     trajectory = minimize(cosine(), 10.0, descent(2.0), steps=10)

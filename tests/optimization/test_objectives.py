@@ -186,6 +186,13 @@ def test_one_seed_gives_one_rotation():
     assert not torch.equal(hessian(3), hessian(4))
 
 
+def test_only_rounding_may_make_q_unsymmetric():
+    rounded, wrong = (torch.tensor([[2.0, 1.0], [1.0 + e, 2.0]]).double() for e in (1e-9, 1e-3))
+    assert quadratic(rounded).dim == 2
+    with pytest.raises(ValueError, match=r"symmetric, got max \|Q − Qᵀ\| = 0.001"):
+        quadratic(wrong)
+
+
 def test_numbers_do_for_the_linear_part():
     from_numbers, from_tensor = (
         quadratic([2.0, 4.0], linear=c, offset=1.0)

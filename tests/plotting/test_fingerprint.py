@@ -88,6 +88,43 @@ def test_zero_up_to_rounding_is_zero():
     assert "(2, 0) (3, 0)" in fingerprint(first)
 
 
+def test_what_is_small_but_no_rounding_is_kept():
+    fig = loss_figure([0, 1, 2], [1.0, 1e-6, 1e-14], scale="linear")
+    fig.axes[0].set_ylim(0, 1)
+    assert "(0, 1) (1, 1e-06) (2, 0)" in fingerprint(fig)
+
+
+def test_zero_has_no_sign():
+    above, below = (loss_figure([0, 1], [1.0, y], scale="linear") for y in (1e-17, -1e-17))
+    assert fingerprint(above) == fingerprint(below)
+
+
+def test_the_mean_on_a_logarithmic_axis_is_that_of_the_logarithms():
+    assert "3 points, mean (1, -3): " in fingerprint(loss_figure([0, 1, 2], [1.0, 1e-2, 1e-7]))
+
+
+def test_limits_chosen_by_matplotlib_count_on_a_linear_axis():
+    wide = loss_figure()
+    wide.axes[0].margins(x=0.5)
+    assert fingerprint(wide) != fingerprint(loss_figure())
+    assert "linear [-24.5, 73.5]" in fingerprint(wide)  # 0 … 49, and half of it on both sides
+
+
+def test_long_data_are_sampled_at_nine_points_with_both_ends():
+    line = next(row for row in fingerprint(loss_figure()).splitlines() if 'line "loss"' in row)
+    sampled = [int(pair.split(",")[0]) for pair in line.split("): ")[1][1:].split(") (")]
+    assert sampled == [round(k * 49 / 8) for k in range(9)]
+
+
+def test_the_centre_of_a_contour_is_weighted_by_length():
+    # The line x = ¼, cut at y = 0.1 and 0.2: its centre is at ½ all the same.
+    y = np.array([0.0, 0.1, 0.2, 1.0])
+    x, y = np.meshgrid([0.0, 1.0], y)
+    assert "0.25: length 1 centre (0.25, 0.5)" in drawn(
+        lambda ax: ax.contour(x, y, x, levels=[0.25])
+    )
+
+
 def test_fewer_digits_forgive_more():
     changed = loss_figure(y=LOSS * 1.00001)
     assert fingerprint(changed, digits=5) != fingerprint(loss_figure(), digits=5)
@@ -152,6 +189,10 @@ KINDS = {
     "band": (
         lambda ax: ax.fill_between(GRID, GRID - 1, GRID + 1),
         lambda ax: ax.fill_between(GRID, GRID - 1, GRID + 1.1),
+    ),
+    "dashes of many lines": (
+        lambda ax: ax.hlines([1, 2], 0, 1, linestyles="--"),
+        lambda ax: ax.hlines([1, 2], 0, 1, linestyles=":"),
     ),
     "error bars": (
         lambda ax: ax.errorbar([1, 2], [3, 4], yerr=[0.1, 0.2]),

@@ -136,13 +136,13 @@ def lab(settings: Settings) -> None:
 
     given = take(settings, "PORT")
     folder = export.export_all()
-    command = [
-        "jupyterlab",
-        "--ServerApp.root_dir",
-        str(folder),
-        "--LabApp.default_url=/lab/tree/zh/index.ipynb",
-    ]
-    run(*command, *(["--port", given["PORT"]] if "PORT" in given else []))
+    command = ["jupyterlab", "--ServerApp.root_dir", str(folder)]
+    command += ["--LabApp.default_url=/lab/tree/zh/index.ipynb"]
+    if "PORT" in given:
+        command += ["--port", given["PORT"]]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command += ["--allow-root"]  # in a container
+    run(*command)
 
 
 def export(settings: Settings) -> None:

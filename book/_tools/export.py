@@ -6,12 +6,13 @@ import ast
 import base64
 import hashlib
 import json
+import posixpath
 import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
@@ -140,6 +141,8 @@ class Chapter:
         if name in ("ref", "doc", "prf:ref", "numref") and titled:
             label = titled[2]
             return titled[1].replace("%s", self.number(label)) if name == "numref" else titled[1]
+        if name == "doc":
+            return self.page_link(text)
         if name == "eq":
             return f"({self.number(text)})"
         if name in ("ref", "numref", "prf:ref"):
@@ -151,6 +154,14 @@ class Chapter:
         if name in ("py:func", "py:class", "py:mod"):
             return f"`{text.lstrip('~')}`"
         raise ExportError(f"{self.page.slug}: role {name!r} has no plain form")
+
+    def page_link(self, target: str) -> str:
+        """A link to another page's notebook, by that page's title."""
+        folder = PurePosixPath(self.page.slug).parent
+        slug = posixpath.normpath((folder / target).as_posix())
+        source = Page(slug).path(self.language, self.root).read_text(encoding="utf-8")
+        title = next(b.argument for b in myst.parse(source) if b.kind == "heading")
+        return f"[{title}]({target}.ipynb)"
 
     def line(self, text: str) -> str:
         """A line of prose."""
@@ -304,7 +315,7 @@ def visible_outputs(cell: NotebookNode) -> list[NotebookNode]:
     return [o for o in cell.outputs if not o.get("metadata", {}).get("scrapbook")]
 
 
-def installation_cell(root: Path = ROOT) -> list[NotebookNode]:
+def installation_cell(root: Path = ROOT) -> list[NotebookNode | None]:
     """A first cell that installs the package elsewhere (Colab); none while there is no address."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     repository = config["sphinx"]["config"]["course_address"]["repository"]
@@ -314,41 +325,54 @@ def installation_cell(root: Path = ROOT) -> list[NotebookNode]:
     return [nbformat.v4.new_code_cell(line, id="install")]
 
 
-def convert(executed: NotebookNode, page: Page, language: str, root: Path = ROOT) -> NotebookNode:
-    """An executed page of this book as a plain notebook in `language`."""
+def chapter_of(page: Page, language: str, root: Path = ROOT) -> Chapter:
+    """A page with the numbers that the last build gave it."""
     names = root / WORK / "book" / language / "_build" / "numbers.json"
     known = json.loads(names.read_text(encoding="utf-8"))
-    chapter = Chapter(page, language, **known, glued=collect_glued(executed), root=root)
-    own = notebooks.read(page, language, root)
-    results = iter(notebooks.code_cells(executed))
-    cells = installation_cell(root)
-    for index, cell in enumerate(own.cells):
-        if cell.cell_type == "code":
-            done = next(results)
-            new = nbformat.v4.new_code_cell(
-                cell.source,
-                id=f"cell-{index}",
-                outputs=visible_outputs(done),
-                execution_count=done.execution_count,
-            )
-            new.metadata.update(notebooks.metadata(cell))
-        else:
-            chapter.attachments = {}
-            text = chapter.markdown(myst.parse(cell.source, first_line=2)).strip()
-            if not text:
-                continue
-            new = nbformat.v4.new_markdown_cell(text, id=f"cell-{index}")
-            if chapter.attachments:
-                new.attachments = chapter.attachments
-        cells.append(new)
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
+    return Chapter(page, language, **known, root=root)
+
+
+def markdown_cell(chapter: Chapter, source: str, index: int) -> NotebookNode | None:
+    """A cell of prose in plain Markdown with its pictures; none if nothing is left."""
+    chapter.attachments = {}
+    text = chapter.markdown(myst.parse(source, first_line=2)).strip()
+    if not text:
+        return None
+    cell = nbformat.v4.new_markdown_cell(text, id=f"cell-{index}")
+    if chapter.attachments:
+        cell.attachments = chapter.attachments
+    return cell
+
+
+def finished(cells: list[NotebookNode | None]) -> NotebookNode:
+    """A valid notebook of those cells."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    kept = [cell for cell in cells if cell is not None]
+    notebook = nbformat.v4.new_notebook(cells=kept, metadata={"kernelspec": kernel})
     nbformat.validate(notebook)
     return notebook
+
+
+def convert(executed: NotebookNode, page: Page, language: str, root: Path = ROOT) -> NotebookNode:
+    """An executed page of this book as a plain notebook in `language`."""
+    chapter = chapter_of(page, language, root)
+    chapter.glued = collect_glued(executed)
+    results = iter(notebooks.code_cells(executed))
+    cells = installation_cell(root)
+    for index, cell in enumerate(notebooks.read(page, language, root).cells):
+        if cell.cell_type != "code":
+            cells.append(markdown_cell(chapter, cell.source, index))
+            continue
+        done = next(results)
+        new = nbformat.v4.new_code_cell(
+            cell.source,
+            id=f"cell-{index}",
+            outputs=visible_outputs(done),
+            execution_count=done.execution_count,
+        )
+        new.metadata.update(notebooks.metadata(cell))
+        cells.append(new)
+    return finished(cells)
 
 
 def executed_page(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
@@ -363,8 +387,7 @@ def executed_page(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
 def plain_page(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
     """A page without code as a notebook."""
     source = page.path(language, root).read_text(encoding="utf-8")
-    cell = nbformat.v4.new_markdown_cell(source, id="cell-0")
-    return nbformat.v4.new_notebook(cells=[cell])
+    return finished([markdown_cell(chapter_of(page, language, root), source, 0)])
 
 
 def write(notebook: NotebookNode, path: Path, folder: Path) -> Path:

@@ -13,6 +13,7 @@ from book._tools.project import LANGUAGES
 
 pytestmark = [pytest.mark.book, pytest.mark.slow]
 CHAPTERS = [(page, language) for page in project.chapters() for language in LANGUAGES]
+PAGES = [(page, language) for page in project.pages() for language in LANGUAGES]
 IDS = [f"{language}/{page.slug}" for page, language in CHAPTERS]
 
 
@@ -25,7 +26,7 @@ def load(exported, page, language):
     return nbformat.read(exported / language / f"{page.slug}.ipynb", as_version=4)
 
 
-@pytest.mark.parametrize(("page", "language"), CHAPTERS, ids=IDS)
+@pytest.mark.parametrize(("page", "language"), PAGES)
 def test_no_myst_is_left(exported, page, language):
     for cell in load(exported, page, language).cells:
         if cell.cell_type == "markdown":

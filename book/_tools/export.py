@@ -17,9 +17,6 @@ from typing import Any
 
 import nbformat
 import yaml
-from jupyter_cache import get_cache
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
 from nbformat import NotebookNode
 from pybtex.database import Person, parse_file
 from pybtex.plugin import find_plugin
@@ -375,15 +372,6 @@ def convert(executed: NotebookNode, page: Page, language: str, root: Path = ROOT
     return finished(cells)
 
 
-def executed_page(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
-    """The page with the outputs of the last build of the book, from the cache of executed notebooks."""
-    path = page.path(language, root)
-    text = path.read_text(encoding="utf-8")
-    notebook = read_myst_markdown_notebook(text, config=MdParserConfig(), path=path)
-    _, executed = get_cache(project.execution_cache(root)).merge_match_into_notebook(notebook)
-    return executed
-
-
 def plain_page(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
     """A page without code as a notebook."""
     source = page.path(language, root).read_text(encoding="utf-8")
@@ -420,7 +408,7 @@ def export_all(root: Path = ROOT) -> Path:
         for language in LANGUAGES:
             path = folder / language / f"{page.slug}.ipynb"
             if page in chapters:
-                notebook = convert(executed_page(page, language, root), page, language, root)
+                notebook = convert(notebooks.executed(page, language, root), page, language, root)
             else:
                 notebook = plain_page(page, language, root)
             write(notebook, path, folder)

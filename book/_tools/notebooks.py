@@ -10,6 +10,9 @@ from typing import Any
 
 import jupytext
 import nbformat
+from jupyter_cache import get_cache
+from myst_nb.core.read import read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -100,6 +103,19 @@ def execute(
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index, execution_count=index + 1)
     return notebook
+
+
+def executed(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
+    """The page with the outputs of the last build of the book, from the cache of executed notebooks.
+
+    Raises:
+        KeyError: if the page, as it is now, was not executed with the package as it is now.
+    """
+    path = page.path(language, root)
+    text = path.read_text(encoding="utf-8")
+    notebook = read_myst_markdown_notebook(text, config=MdParserConfig(), path=path)
+    _, found = get_cache(project.execution_cache(root)).merge_match_into_notebook(notebook)
+    return found
 
 
 def is_text(mime: str) -> bool:

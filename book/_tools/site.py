@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from book._tools import project
+from book._tools import notebooks, project
 from book._tools.project import LANGUAGES, ROOT, SITE, WORK, Page
 
 STRICT = (
@@ -185,18 +186,26 @@ def build_page(slug: str, root: Path = ROOT) -> None:
     if slug not in known:
         raise BuildError(f"no page {slug!r} in _toc.yml; there are: {', '.join(known)}")
     with exclusive(root):
-        html = {
-            language: build_language(language, fresh=False, root=root, page=slug)
-            for language in LANGUAGES
-        }
+        # Twin pages execute once: one language after the other, unless there is nothing to execute.
+        with ThreadPoolExecutor(len(LANGUAGES) if is_executed(Page(slug), root) else 1) as pool:
+            folders = pool.map(
+                lambda la: build_language(la, fresh=False, root=root, page=slug), LANGUAGES
+            )
+            html = dict(zip(LANGUAGES, folders, strict=True))
         new = assemble(html, root)
         stamp_file(root).unlink(missing_ok=True)
         swap_in(new, root)
 
 
-def page_files(page: Page, root: Path = ROOT) -> list[Path]:
-    """The built HTML of a page, one file a language."""
-    return [root / SITE / language / f"{page.slug}.html" for language in LANGUAGES]
+def is_executed(page: Page, root: Path = ROOT) -> bool:
+    """Whether the cache holds the outputs of a page, or it has no code."""
+    if page not in project.chapters(root):
+        return True
+    try:
+        notebooks.executed(page, LANGUAGES[0], root)
+    except KeyError:
+        return False
+    return True
 
 
 def serve(port: int = 8000, root: Path = ROOT) -> None:

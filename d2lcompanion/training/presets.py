@@ -141,8 +141,7 @@ def _parse_tuple(value: object, kinds: tuple[Any, ...]) -> object:
         raise ValueError(value)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(items)
-    if len(kinds) != len(items):
-        raise ValueError(value)
+    # strict: another number of items is a ValueError
     return tuple(_parse(item, kind) for item, kind in zip(items, kinds, strict=True))
 
 

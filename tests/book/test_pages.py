@@ -54,6 +54,15 @@ def test_shown_code_fits_the_page(page, language):
 
 
 @pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)
+def test_wall_times_go_through_one_helper(page, language):
+    """A time that a cell printed itself would never equal its reference."""
+    for block in blocks(page, language):
+        if block.kind == "directive" and block.name == "code-cell":
+            for word in ("import time", "perf_counter", "timeit", "%time", "process_time"):
+                assert word not in block.text, f"{page.path(language)}:{block.line}: {word}"
+
+
+@pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)
 def test_no_path_of_one_machine(page, language):
     text = page.path(language).read_text(encoding="utf-8")
     for path in ("/work/", "/home/", "/root/", "../shared", "C:\\"):

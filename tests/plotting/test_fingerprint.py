@@ -97,6 +97,8 @@ def test_what_is_small_but_no_rounding_is_kept():
 def test_zero_has_no_sign():
     above, below = (loss_figure([0, 1], [1.0, y], scale="linear") for y in (1e-17, -1e-17))
     assert fingerprint(above) == fingerprint(below)
+    zeros = np.zeros((2, 2))
+    assert drawn(lambda ax: ax.imshow(-zeros)) == drawn(lambda ax: ax.imshow(zeros))
 
 
 def test_the_mean_on_a_logarithmic_axis_is_that_of_the_logarithms():

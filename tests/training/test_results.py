@@ -187,7 +187,15 @@ def test_a_band_is_the_spread_over_seeds(make_result):
     assert metric_band(runs[:1], "x") == Band(4.0, 0.0, 4.0, 4.0, (4,))
 
 
-@pytest.mark.parametrize("change", [{}, {"seed": 1, "preset": {"steps": 9}}, {"scale": "gpu"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"seed": 1, "preset": {"steps": 9}},
+        {"seed": 1, "precision": "fp32"},
+        {"seed": 1, "scale": "gpu"},
+    ],
+)
 def test_a_band_takes_runs_that_differ_in_the_seed_alone(make_result, change):
     with pytest.raises(ValueError, match="differ in the seed alone, got seeds"):
         metric_band([make_result(), make_result(**change)], "steps")

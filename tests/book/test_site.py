@@ -112,14 +112,14 @@ def test_root_page_follows_the_browser_and_remembers(address, tmp_path, accepts,
         WebDriverWait(chrome, 20).until(lambda c: f"/{other}/" in c.current_url)
 
 
+FINISHED = {"zh": "搜索结果", "en": "Search Results"}  # the title once a search has ended
+
+
 def search(chrome, address, language, query):
+    """The pages that the site's own search finds."""
     chrome.get(f"{address}/{language}/search.html?q={query}")
-    WebDriverWait(chrome, 20).until(
-        lambda c: c.execute_script(
-            "return typeof Search !== 'undefined' && Search._pulse_status < 0 && "
-            "document.querySelector('#search-results p.search-summary')?.textContent.length > 0"
-        )
-    )
+    title = "return document.querySelector('#search-results h2')?.textContent"
+    WebDriverWait(chrome, 20).until(lambda c: c.execute_script(title) == FINISHED[language])
     return chrome.find_elements(By.CSS_SELECTOR, "#search-results ul.search li a")
 
 

@@ -132,7 +132,10 @@ def lock_without_cuda(python):
         text = file.read()
     code = "import importlib.metadata as m; print(m.version('torch'))"
     done = subprocess.run(
-        [python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [python, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        universal_newlines=True,
     )
     if "+cpu" not in done.stdout:
         return LOCKS[0]
@@ -157,8 +160,9 @@ def install(python):
         with open(marker, encoding="utf-8") as file:
             if file.read() == wanted(python):
                 return
-        os.remove(marker)
-    check_disk()
+        os.remove(marker)  # until the update is complete
+    else:
+        check_disk()
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     print(
         "installing the locked dependencies (about 3 GB to download on Linux, less elsewhere)",
@@ -186,13 +190,20 @@ def chosen_python():
     return None
 
 
+def works(python):
+    """Whether an environment is there and whole: making one may have been interrupted."""
+    if not os.path.exists(python):
+        return False
+    command = [python, "-m", "pip", "--version"]
+    return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+
+
 def setup(requested):
     """An environment with everything in it; returns its interpreter."""
     if requested:
         requested = shutil.which(requested) or requested
         _, own, _ = probe(requested)
         if own:  # the reader's own environment: install there and remember it
-            os.makedirs(os.path.dirname(CHOSEN), exist_ok=True)
             with open(CHOSEN, "w", encoding="utf-8") as file:
                 file.write(os.path.abspath(requested))
             python = os.path.abspath(requested)
@@ -204,7 +215,7 @@ def setup(requested):
             python = current if same else create_environment(requested)
     else:
         python = chosen_python() or environment_python(VENV)
-        if not os.path.exists(python):
+        if not works(python):
             python = create_environment(base_python())
     install(python)
     return python

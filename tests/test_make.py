@@ -23,7 +23,7 @@ def make(monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "ROOT", str(tmp_path))
     monkeypatch.setattr(module, "VENV", str(tmp_path / ".venv"))
-    monkeypatch.setattr(module, "CHOSEN", str(tmp_path / "_build" / "python"))
+    monkeypatch.setattr(module, "CHOSEN", str(tmp_path / ".environment"))
     return module
 
 
@@ -77,6 +77,16 @@ def test_an_environment_of_the_readers_own_is_remembered(make, tmp_path, monkeyp
     assert make.setup(own) == own
     assert make.chosen_python() == own
     assert make.setup("") == own
+
+
+def test_an_interrupted_environment_is_made_again(make, tmp_path, monkeypatch):
+    broken = tmp_path / ".venv" / "bin" / "python"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    broken.chmod(0o755)
+    monkeypatch.setattr(make, "install", lambda python: None)
+    monkeypatch.setattr(make, "create_environment", lambda python: "made again")
+    assert make.setup("") == "made again"
 
 
 def test_a_cpu_build_of_torch_is_kept(make, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ CELL_TIMEOUT = 900  # seconds
 #: Pictures and rich text are not compared; the text that stands beside them is.
 NOT_TEXT = ("image/", "text/html", "application/javascript", "application/vnd.jupyter.widget")
 GLUE = "application/papermill.record/"  # myst-nb's prefix for what `glue` keeps
+GLUED_DIGITS = 6
+FLOAT = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 VOLATILE_METADATA = ("execution", "papermill")
 REFUSED_TAGS = ("nbval-ignore-output", "nbval-skip")
 REFUSED_COMMENTS = ("NBVAL_IGNORE_OUTPUT", "NBVAL_SKIP", "PYTEST_VALIDATE_IGNORE_OUTPUT")
@@ -123,6 +126,13 @@ def is_text(mime: str) -> bool:
     return not mime.removeprefix(GLUE).startswith(NOT_TEXT)
 
 
+def glued_text(mime: str, value: str) -> str:
+    """A glued float at the precision of prose; its last digits depend on the processor, and no page shows them."""
+    if mime == f"{GLUE}text/plain" and FLOAT.fullmatch(value):
+        return f"{float(value):.{GLUED_DIGITS}g}"
+    return value
+
+
 def text_outputs(cell: NotebookNode) -> list[NotebookNode]:
     """A cell's outputs, streams merged, without pictures, tracebacks and counters."""
     outputs: list[NotebookNode] = []
@@ -140,7 +150,7 @@ def text_outputs(cell: NotebookNode) -> list[NotebookNode]:
                 "error", ename=output.ename, evalue=output.evalue, traceback=[]
             )
         else:
-            data = {mime: value for mime, value in output.data.items() if is_text(mime)}
+            data = {m: glued_text(m, v) for m, v in output.data.items() if is_text(m)}
             kept = nbformat.v4.new_output("display_data", data=data)
         outputs.append(kept)
     return outputs

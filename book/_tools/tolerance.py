@@ -1,6 +1,7 @@
 """Compare outputs: text exactly, numbers exactly unless the cell states a tolerance and its reason.
 
-A cell that needs one says so in its header:
+Numbers kept by `glue` are compared to six significant digits, more than any page shows of them.
+A cell whose printed numbers vary between machines says so in its header:
 
     ---
     tags: [rtol=1e-6]

@@ -119,7 +119,11 @@ def plot_paths_2d(
 
 
 def _rising_levels(z: Tensor, count: int) -> list[float]:
-    """Levels min + t³·(max − min), t evenly spaced in (0, 1): dense where f is low."""
+    """Levels min + t^π·(max − min), t evenly spaced in (0, 1): dense where f is low.
+
+    The power is irrational: a level that equals values on the grid, as t³ may, is drawn
+    one way or another depending on rounding.
+    """
     t = np.linspace(0, 1, count + 2)[1:-1]
     low, high = float(z.min()), float(z.max())
-    return list(low + t**3 * (high - low))
+    return list(low + t**np.pi * (high - low))

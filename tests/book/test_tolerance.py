@@ -83,6 +83,26 @@ def test_a_stated_tolerance():
     assert tolerance.of_cell(cell(tags=["rtol=1e-3", "hide-input"], reason="sums")) == 1e-3
 
 
+def glued(value):
+    data = {"application/papermill.record/text/plain": value}
+    return nbformat.v4.new_output("display_data", data=data, metadata={"scrapbook": {"name": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "equal"),
+    [
+        ("51.281986383929556", "51.28198638392957", True),
+        ("51.2819", "51.2820", False),
+        ("1.2332213319566285e+20", "1.233221331956638e+20", True),
+        ("-0.5", "0.5", False),
+        ("nan", "nan", False),
+        ("'a 1.23456789'", "'a 1.23456788'", False),  # a string is text
+    ],
+)
+def test_glued_numbers_agree_to_six_digits(new, old, equal):
+    assert (tolerance.cell_difference(cell(glued(new)), cell(glued(old)), 0.0) == "") is equal
+
+
 @pytest.mark.parametrize(
     ("new", "old", "found"),
     [

@@ -166,9 +166,9 @@ def exclusive(root: Path = ROOT) -> Iterator[None]:
 
 def build_book(root: Path = ROOT) -> bool:
     """Build both languages if anything changed since the last strict success; say whether it built."""
+    if is_current(root):
+        return False
     with exclusive(root):
-        if is_current(root):
-            return False
         digest = project.digest(project.INPUTS, root)
         html = {language: build_language(language, fresh=True, root=root) for language in LANGUAGES}
         new = assemble(html, root)

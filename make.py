@@ -19,9 +19,8 @@ CHOSEN = os.path.join(
 )  # an environment of the reader's own: make setup PYTHON=...
 LOCKS = ("requirements.lock", "requirements-d2l.lock")
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
-NEEDED_GB = (
-    10.0  # measured on Linux: 6.6 GB of environment (a CUDA build of torch) and 3.1 GB of downloads
-)
+# Measured on Linux: 6.6 GB of environment (a CUDA build of torch) and 3.1 GB of downloads.
+NEEDED_GB = 10.0
 
 TARGETS = {
     "book": "build site/zh and site/en, strictly; nothing to do if nothing changed",
@@ -211,7 +210,7 @@ def setup(requested):
             if os.path.exists(CHOSEN):
                 os.remove(CHOSEN)
             current = environment_python(VENV)
-            same = os.path.exists(current) and probe(current)[0] == probe(requested)[0]
+            same = works(current) and probe(current)[0] == probe(requested)[0]
             python = current if same else create_environment(requested)
     else:
         python = chosen_python() or environment_python(VENV)

@@ -14,6 +14,8 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from book._tools import project
+
 CHINESE_CHARACTERS_A_MINUTE = 300
 ENGLISH_WORDS_A_MINUTE = 200
 NOT_PROSE = re.compile(r"^```\{code-cell\}.*?^```|^---.*?^---|\$\$.*?\$\$|\$[^$]*\$", re.M | re.S)
@@ -97,7 +99,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Replace the placeholder by the badges."""
     language = app.config.course_language
     words = WORDS[language]
-    slug = docname.removeprefix("book/zh/")
+    slug = project.slug_of(docname)
     for placeholder in list(doctree.findall(ChapterBadges)):
         row = nodes.paragraph(classes=["course-badges"])
         texts = [words["reading"].format(minutes=placeholder["minutes"])]

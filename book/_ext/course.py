@@ -5,6 +5,7 @@ The rest stands in modules of its own: badges, quiz, results_table, typesetting,
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -36,9 +37,10 @@ from book._tools import project  # noqa: E402
 REQUIRED_ADDRESS_KEYS = {"repository", "branch", "notebooks_branch", "site"}
 
 
-def slug_of(docname: str) -> str:
-    """`optimization/gradient-descent` from the document name of any build."""
-    return docname.removeprefix("book/zh/")
+@functools.cache
+def package_digest() -> str:
+    """What the outputs of a page depend on besides its text; it is read once a build."""
+    return project.digest(project.EXECUTION_INPUTS)
 
 
 def start_katex(rundir: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -80,9 +82,9 @@ def configure(app: Sphinx, config: Config) -> None:
         raise ValueError(
             f"course_address must have {sorted(REQUIRED_ADDRESS_KEYS)}, got {sorted(address)}"
         )
-    os.environ.update(project.execution_environment())
-    for name in [n for n in os.environ if n.startswith("D2LC_") and n != "D2LC_DATA_DIR"]:
-        del os.environ[name]
+    environment = project.execution_environment()
+    os.environ.clear()
+    os.environ.update(environment)
     config.nb_execution_cache_path = str(project.execution_cache())
     config.html_baseurl = f"{address['site']}{config.course_language}/" if address["site"] else ""
     options = config.html_theme_options
@@ -104,10 +106,9 @@ def outdated(
     """
     only = os.environ.get("COURSE_PAGE")
     if only is not None:
-        return [name for name in env.found_docs if slug_of(name) == only]
-    current = project.digest(project.EXECUTION_INPUTS)
+        return [name for name in env.found_docs if project.slug_of(name) == only]
     seen: dict[str, str] = getattr(env, "course_digests", {})
-    return [name for name in env.found_docs if seen.get(name) != current]
+    return [name for name in env.found_docs if seen.get(name) != package_digest()]
 
 
 def remember_digest(app: Sphinx, doctree: nodes.document) -> None:
@@ -115,7 +116,7 @@ def remember_digest(app: Sphinx, doctree: nodes.document) -> None:
     env = app.env
     if not hasattr(env, "course_digests"):
         env.course_digests = {}  # type: ignore[attr-defined]
-    env.course_digests[env.docname] = project.digest(project.EXECUTION_INPUTS)  # type: ignore[attr-defined]
+    env.course_digests[env.docname] = package_digest()  # type: ignore[attr-defined]
 
 
 def language_links(app: Sphinx, pagename: str) -> list[dict[str, Any]]:

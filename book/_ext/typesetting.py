@@ -11,6 +11,8 @@ from pybtex.style.formatting.plain import Style as PlainStyle
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
 
+from book._tools.citations import authors
+
 OPENING, CLOSING = "（(“", "，。；：！？、）”,.;:!?)"
 SHORT = 24  # characters of LaTeX; a longer formula must be free to break on a phone
 
@@ -48,10 +50,7 @@ class AuthorYearLabels(BaseLabelStyle):
     def format_labels(self, sorted_entries: Iterable[Any]) -> Iterator[str]:
         """One label an entry."""
         for entry in sorted_entries:
-            people = entry.persons["author"] or entry.persons["editor"]
-            names = [" ".join(p.prelast_names + p.last_names).strip("{}") for p in people]
-            who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
-            yield f"{who}, {entry.fields['year']}"
+            yield f"{authors(entry)}, {entry.fields['year']}"
 
 
 class AuthorYearStyle(PlainStyle):  # type: ignore[misc]

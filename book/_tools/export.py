@@ -18,10 +18,11 @@ from typing import Any
 import nbformat
 import yaml
 from nbformat import NotebookNode
-from pybtex.database import Person, parse_file
+from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 
 from book._tools import myst, notebooks, project, site
+from book._tools.citations import authors
 from book._tools.myst import Block
 from book._tools.project import LANGUAGES, ROOT, WORK, Page
 
@@ -122,9 +123,7 @@ class Chapter:
         parts = []
         for key in (k.strip() for k in keys.split(",")):
             entry = bibliography(self.root).entries[key]
-            people: list[Person] = entry.persons["author"] or entry.persons["editor"]
-            names = [" ".join(p.prelast_names + p.last_names).strip("{}") for p in people]
-            who = names[0] + self.word("others") if len(names) > 2 else self.word("and").join(names)
+            who = authors(entry, self.word("and"), self.word("others"))
             year = entry.fields["year"]
             parts.append(f"{who} [{year}]" if kind == "t" else f"{who}, {year}")
             if key not in self.cited:

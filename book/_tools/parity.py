@@ -5,6 +5,7 @@ Every difference names file and line in both languages. What may differ is the p
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -199,9 +200,7 @@ def _titles(block: Block) -> Iterator[tuple[int, str]]:
             if caption:
                 yield block.body_line, caption
     if block.kind == "text":
-        for (line, text), (_, following) in zip(
-            list(myst.prose(block)), list(myst.prose(block))[1:], strict=False
-        ):
+        for (line, text), (_, following) in itertools.pairwise(myst.prose(block)):
             if text.startswith("|") and re.match(r"^\|[\s:|-]+\|\s*$", following):
                 yield from ((line, cell) for cell in text.strip().strip("|").split("|"))
 

@@ -86,6 +86,11 @@ def pages(root: Path = ROOT) -> list[Page]:
     return [Page(name.removeprefix(prefix)) for name in names]
 
 
+def slug_of(docname: str) -> str:
+    """`optimization/gradient-descent` from the document name of any build."""
+    return docname.removeprefix("book/zh/")
+
+
 def has_code(text: str) -> bool:
     """Whether a page's source contains a code cell."""
     return any(line.startswith("```{code-cell}") for line in text.splitlines())

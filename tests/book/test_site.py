@@ -28,9 +28,13 @@ def address():
 
 
 @pytest.fixture(scope="module")
-def chrome(tmp_path_factory):
+def installed():
     if None in browser.executables():
         pytest.skip("Chromium and chromedriver are not installed")
+
+
+@pytest.fixture(scope="module")
+def chrome(installed, tmp_path_factory):
     with browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
 
@@ -98,9 +102,9 @@ def test_language_switch_keeps_the_anchor(chrome, address, page):
 @pytest.mark.parametrize(
     ("accepts", "expected"), [("zh-CN,zh", "zh"), ("en-US,en", "en"), ("fr", "en")]
 )
-def test_root_page_follows_the_browser_and_remembers(address, tmp_path, accepts, expected):
-    if None in browser.executables():
-        pytest.skip("Chromium and chromedriver are not installed")
+def test_root_page_follows_the_browser_and_remembers(
+    installed, address, tmp_path, accepts, expected
+):
     with browser.chromium(tmp_path, language=accepts) as chrome:
         chrome.get(f"{address}/")
         WebDriverWait(chrome, 20).until(lambda c: c.current_url.endswith("/index.html"))

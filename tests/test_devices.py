@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import d2lcompanion.optimization
-from d2lcompanion.optimization import descent, objectives
+from d2lcompanion.optimization import checks, descent, objectives
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -127,8 +127,22 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
         lambda: descent.descent_lemma_bound(gpu(), gpu(), 0.1, 2.0),
     ),
 }
+CASES |= {
+    "checks.require_shape": (1.0, lambda: checks.require_shape("x", gpu(3), [3])),
+    "checks.require_vector": (1.0, lambda: checks.require_vector("x", gpu(3))),
+    "checks.require_gradient": (1.0, lambda: checks.require_gradient(gpu(3), velocity=gpu(3))),
+}
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
+# These see no tensor.
+PLAIN_NUMBERS = {
+    "checks.require_positive",
+    "checks.require_nonnegative",
+    "checks.require_fraction",
+    "checks.require_decay",
+    "checks.require_at_least",
+    "checks.require_curvatures",
+}
 
 
 @pytest.mark.parametrize(("number", "call"), CASES.values(), ids=list(CASES))
@@ -150,7 +164,7 @@ def test_every_public_function_of_the_topic_has_a_case():
         )
         if not name.startswith("_") and function.__module__.endswith(f".{module.name}")
     }
-    assert public == set(CASES) | ON_THE_CPU
+    assert public == set(CASES) | ON_THE_CPU | PLAIN_NUMBERS
 
 
 @pytest.mark.parametrize(

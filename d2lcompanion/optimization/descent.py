@@ -21,6 +21,14 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
+from d2lcompanion.optimization.checks import (
+    require_curvatures,
+    require_fraction,
+    require_nonnegative,
+    require_positive,
+    require_shape,
+    require_vector,
+)
 from d2lcompanion.optimization.objectives import Objective
 
 State: TypeAlias = tuple[Any, ...]  # () or a NamedTuple
@@ -49,7 +57,7 @@ def gradient_descent(
     Source:
         Zhang et al., *Dive into Deep Learning* (d2l), §12.3; Nesterov (2018), §1.2.3.
     """
-    _require_positive("lr", lr)
+    require_positive("lr", lr)
     return -lr * grad, state
 
 
@@ -71,8 +79,8 @@ def preconditioned(
     Source:
         d2l, §12.3.3.3.
     """
-    _require_positive("lr", lr)
-    _require_shape("diagonal", diagonal, grad.shape[-1:])
+    require_positive("lr", lr)
+    require_shape("diagonal", diagonal, grad.shape[-1:])
     if not bool((diagonal > 0).all()):
         raise ValueError(
             f"diagonal must be > 0 everywhere, got {float(diagonal.min()):g}"
@@ -119,10 +127,9 @@ def newton(
     Source:
         d2l, §12.3.3; Nesterov (2018), §1.2.4; Boyd & Vandenberghe (2004), §9.5.
     """
-    _require_positive("lr", lr)
-    if not 0 <= ridge < math.inf:
-        raise ValueError(f"ridge must be ≥ 0 and finite, got {ridge}")
-    _require_vector("x", x)
+    require_positive("lr", lr)
+    require_nonnegative("ridge", ridge)
+    require_vector("x", x)
     identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     hessian = objective.hessian(x) + ridge * identity
     singular_values = torch.linalg.svdvals(hessian)  # falling
@@ -163,13 +170,13 @@ def backtracking_line_search(
     Source:
         Nocedal & Wright (2006), Algorithm 3.1; Boyd & Vandenberghe (2004), Alg. 9.2.
     """
-    _require_positive("initial", initial)
-    _require_fraction("shrink", shrink)
-    _require_fraction("sufficient_decrease", sufficient_decrease)
+    require_positive("initial", initial)
+    require_fraction("shrink", shrink)
+    require_fraction("sufficient_decrease", sufficient_decrease)
     if max_halvings < 0:
         raise ValueError(f"max_halvings must be ≥ 0, got {max_halvings}")
-    _require_vector("x", x)
-    _require_shape("direction", direction, x.shape)
+    require_vector("x", x)
+    require_shape("direction", direction, x.shape)
     value, slope = float(objective(x)), float(objective.gradient(x) @ direction)  # gᵀs
     if not math.isfinite(value):
         raise ValueError(f"f(x) must be finite, got {value:g}")
@@ -286,7 +293,7 @@ def minimize(
             break
         if step < steps:
             update, state = method(objective, x, state)
-            _require_shape("update", update, x.shape)
+            require_shape("update", update, x.shape)
             x = x + update
     record = torch.stack(points), torch.stack(values), torch.stack(norms)
     return Trajectory(*record, status, len(points) - 1, message)
@@ -306,7 +313,7 @@ def optimal_step(mu: float, smoothness: float) -> float:
     Source:
         Nesterov (2018), Theorem 2.1.15; the rate it gives is `contraction_factor`.
     """
-    _require_curvatures(mu, smoothness)
+    require_curvatures(mu, smoothness)
     return 2 / (mu + smoothness)
 
 
@@ -321,8 +328,8 @@ def contraction_factor(lr: float, mu: float, smoothness: float) -> float:
     Source:
         Nesterov (2018), §2.1.5; Nocedal & Wright (2006), §3.3.
     """
-    _require_positive("lr", lr)
-    _require_curvatures(mu, smoothness)
+    require_positive("lr", lr)
+    require_curvatures(mu, smoothness)
     return max(abs(1 - lr * mu), abs(1 - lr * smoothness))
 
 
@@ -370,7 +377,7 @@ def descent_lemma_bound(
     Source:
         Nesterov (2018), §1.2.3.
     """
-    _require_positive("smoothness", smoothness)
+    require_positive("smoothness", smoothness)
     return value - lr * (1 - lr * smoothness / 2) * gradient_norm**2
 
 
@@ -415,7 +422,7 @@ def _point(start: Tensor | Sequence[float] | float) -> Tensor:
     """A point [d]; plain numbers become float64."""
     x = start if isinstance(start, Tensor) else torch.tensor(start, dtype=torch.float64)
     x = x.detach().reshape(1) if x.ndim == 0 else x.detach()
-    _require_vector("start", x)
+    require_vector("start", x)
     return x
 
 
@@ -449,32 +456,3 @@ def _slope(x: Tensor, y: Tensor) -> float:
     if spread == 0:
         raise ValueError("the numbers must not all be equal")
     return float(centred @ y) / spread
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be > 0 and finite, got {value}")
-
-
-def _require_fraction(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must be in (0, 1), got {value}")
-
-
-def _require_vector(name: str, x: Tensor) -> None:
-    if x.ndim != 1 or not x.is_floating_point():
-        raise ValueError(
-            f"{name} must be [d] of floats, got shape {list(x.shape)}, {x.dtype}"
-        )
-
-
-def _require_shape(name: str, x: Tensor, shape: Sequence[int]) -> None:
-    if x.shape != shape:
-        raise ValueError(f"{name} must have shape {list(shape)}, got {list(x.shape)}")
-
-
-def _require_curvatures(mu: float, smoothness: float) -> None:
-    if not 0 < mu <= smoothness < math.inf:
-        raise ValueError(
-            f"0 < mu ≤ smoothness < ∞ must hold, got {mu} and {smoothness}"
-        )

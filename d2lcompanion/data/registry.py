@@ -80,6 +80,29 @@ ENTRIES: tuple[Entry, ...] = (
         tried=False,
     ),
 )
+# part → (file in the original set, MD5 of it)
+_FASHION_MNIST = {
+    "train-images": ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+    "train-labels": ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+    "test-images": ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+    "test-labels": ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+}
+ENTRIES += tuple(
+    Entry(
+        name=f"fashion-mnist-{part}",
+        file_name=f"fashion-mnist-{original}",
+        urls=(
+            f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{original}",
+            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{original}",
+        ),
+        checksum=Checksum("md5", md5, "published in torchvision 0.29.1's FashionMNIST"),
+        licence="MIT",
+        size_bytes=None,
+        citation="Xiao, Rasul & Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747",
+        tried=False,
+    )
+    for part, (original, md5) in _FASHION_MNIST.items()
+)
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
 
 

@@ -19,7 +19,16 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import d2lcompanion.optimization
-from d2lcompanion.optimization import checks, descent, objectives
+from d2lcompanion.optimization import (
+    adaptive,
+    checks,
+    descent,
+    momentum,
+    muon,
+    objectives,
+    rules,
+    torch_optimizer,
+)
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -132,6 +141,51 @@ CASES |= {
     "checks.require_vector": (1.0, lambda: checks.require_vector("x", gpu(3))),
     "checks.require_gradient": (1.0, lambda: checks.require_gradient(gpu(3), velocity=gpu(3))),
 }
+
+
+def step(rule: Any) -> Any:
+    """One step of a rule: the update, and what it remembers."""
+    x = gpu(4, 3)
+    more = {"param": x} if rules.takes_param(rule) else {}
+    update, state = rule(gpu(4, 3), rules.initial_state(rule, x), lr=0.1, **more)
+    return update, [field for field in state if isinstance(field, Tensor)]
+
+
+def wrapped(rule: Any) -> list[Tensor]:
+    """A parameter after a step of the wrapped rule."""
+    x = torch.nn.Parameter(gpu(4, 3))
+    x.grad = gpu(4, 3)
+    torch_optimizer.as_torch_optimizer([x], rule, lr=0.1).step()
+    return [x.detach()]
+
+
+CASES |= {
+    "momentum.heavy_ball": (1.0, lambda: step(momentum.heavy_ball)),
+    "momentum.nesterov": (1.0, lambda: step(momentum.nesterov)),
+    "momentum.mode_matrix": (1.0, lambda: momentum.mode_matrix(gpu(3), 0.5)),
+    "momentum.convergence_rate": (1.0, lambda: momentum.convergence_rate(gpu(3), gpu(3))),
+    "momentum.nesterov_rate": (1.0, lambda: momentum.nesterov_rate(0.5, gpu(3))),
+    "momentum.cycling_example": (1.0, lambda: evaluate(momentum.cycling_example())),
+    "muon.orthogonalize": (1.0, lambda: muon.orthogonalize(gpu(4, 3))),
+    "muon.muon": (1.0, lambda: step(muon.muon)),
+    "rules.initial_state": (1.0, lambda: rules.initial_state(momentum.heavy_ball, gpu(3))),
+    "rules.checks_gradient": (1.0, lambda: step(adaptive.adam)),
+    "torch_optimizer.as_torch_optimizer": (1.0, lambda: wrapped(momentum.nesterov)),
+}
+CASES |= {
+    f"adaptive.{name}": (1.0, partial(step, getattr(adaptive, name)))
+    for name in (
+        "adagrad",
+        "rmsprop",
+        "adadelta",
+        "adam",
+        "adamw",
+        "amsgrad",
+        "yogi",
+        "nadam",
+        "lion",
+    )
+}
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
 # These see no tensor.
@@ -142,6 +196,8 @@ PLAIN_NUMBERS = {
     "checks.require_decay",
     "checks.require_at_least",
     "checks.require_curvatures",
+    "momentum.optimal_heavy_ball",
+    "momentum.nesterov_constants",
 }
 
 

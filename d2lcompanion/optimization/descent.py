@@ -30,9 +30,8 @@ from d2lcompanion.optimization.checks import (
     require_vector,
 )
 from d2lcompanion.optimization.objectives import Objective
+from d2lcompanion.optimization.rules import Rule, State, initial_state, takes_param
 
-State: TypeAlias = tuple[Any, ...]  # () or a NamedTuple
-Rule: TypeAlias = Callable[..., tuple[Tensor, State]]
 Method: TypeAlias = Callable[[Objective, Tensor, State], tuple[Tensor, State]]
 Number = TypeVar("Number", float, Tensor)
 
@@ -92,10 +91,17 @@ def preconditioned(
 
 
 def first_order(rule: Rule, **hyperparameters: Any) -> Method:
-    """Turn a rule into a method: `first_order(gradient_descent, lr=0.1)`."""
+    """Turn a rule into a method: `first_order(gradient_descent, lr=0.1)`.
+
+    A rule that remembers something begins at `initial_state`, unless a state is given;
+    a rule with an argument `param`, as weight decay needs, is given x.
+    """
+    with_param = takes_param(rule)
 
     def method(objective: Objective, x: Tensor, state: State) -> tuple[Tensor, State]:
-        return rule(objective.gradient(x), state, **hyperparameters)
+        before = state or initial_state(rule, x)
+        more = {"param": x} if with_param else {}
+        return rule(objective.gradient(x), before, **hyperparameters, **more)
 
     return method
 

@@ -198,6 +198,23 @@ PLAIN_NUMBERS = {
     "checks.require_curvatures",
     "momentum.optimal_heavy_ball",
     "momentum.nesterov_constants",
+} | {
+    f"schedules.{name}"
+    for name in (
+        "constant",
+        "factor",
+        "multi_step",
+        "inverse_square_root",
+        "polynomial",
+        "cosine",
+        "cosine_restarts",
+        "warmup",
+        "warmup_stable_decay",
+        "one_cycle",
+        "range_test",
+        "chain",
+        "as_lambda_lr",
+    )
 }
 
 

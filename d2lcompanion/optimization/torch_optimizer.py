@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from d2lcompanion.optimization.checks import require_gradient
+from d2lcompanion.optimization.checks import require_gradient, require_nonnegative
 from d2lcompanion.optimization.descent import gradient_descent
 from d2lcompanion.optimization.momentum import HeavyBallState, heavy_ball, nesterov
 from d2lcompanion.optimization.rules import (
@@ -59,13 +59,19 @@ class RuleOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """x ← x + update, for every parameter that has a gradient.
 
+        A rate of 0, where a schedule may begin or end, moves nothing; what the rule
+        remembers goes on.
+
         Raises:
-            ValueError: if a gradient is not finite; then no parameter has moved.
+            ValueError: if a gradient is not finite or a rate negative; then no parameter
+                has moved.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group in self.param_groups:
+            require_nonnegative("lr", group["lr"])
         if self._check_finite:
             self._require_finite_gradients()
         for group in self.param_groups:
@@ -83,8 +89,15 @@ class RuleOptimizer(torch.optim.Optimizer):
             IN_PLACE[self._core](param, param.grad, state, **hyperparameters)
         else:
             more = {"param": param} if self._takes_param else {}
-            update, state = self._core(param.grad, state, **hyperparameters, **more)
-            param.add_(update)
+            idle = (
+                hyperparameters["lr"] == 0
+            )  # as schedules begin or end: only remember
+            lr = {"lr": 1.0} if idle else {}
+            update, state = self._core(
+                param.grad, state, **{**hyperparameters, **lr, **more}
+            )
+            if not idle:
+                param.add_(update)
         if state:
             self.state[param] = _as_dict(state)
 

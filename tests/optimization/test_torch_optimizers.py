@@ -186,3 +186,31 @@ def test_a_deep_copy_is_independent():
         warnings.simplefilter("error")
         trajectory(optimizer, params)
     assert before["state"][0]["steps"] == STEPS
+
+
+@pytest.mark.parametrize("name", ["SGD", "momentum", "Adam", "AdamW"])
+def test_a_rate_of_zero_moves_nothing_and_remembers(name):
+    """As torch does, where a warm-up begins or a cosine ends at 0."""
+    rule, ours, peer, theirs = EQUAL[name]
+    params, same = leaves(), leaves()
+    for optimizer, x in (
+        (peer(params, lr=LR, **theirs), params),
+        (as_torch_optimizer(same, rule, lr=LR, **ours), same),
+    ):
+        for lr in (0.0, LR, 0.0):
+            optimizer.param_groups[0]["lr"] = lr
+            optimizer.zero_grad()
+            loss(x).backward()
+            optimizer.step()
+    for a, b in zip(params, same, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_negative_rate_is_named():
+    x = torch.nn.Parameter(torch.ones(2))
+    optimizer = as_torch_optimizer([x], momentum.heavy_ball, lr=0.1)
+    x.grad = torch.ones(2)
+    optimizer.param_groups[0]["lr"] = -0.1
+    with pytest.raises(ValueError, match=r"lr must be ≥ 0 and finite, got -0\.1"):
+        optimizer.step()
+    assert torch.equal(x, torch.ones(2))

@@ -198,13 +198,15 @@ PLAIN_NUMBERS = {
     "checks.require_curvatures",
     "momentum.optimal_heavy_ball",
     "momentum.nesterov_constants",
+    "noisy_quadratic.mean_squares",
+    "noisy_quadratic.best_rates",
 } | {
     f"schedules.{name}"
     for name in (
         "constant",
         "factor",
         "multi_step",
-        "inverse_square_root",
+        "inverse_power",
         "polynomial",
         "cosine",
         "cosine_restarts",

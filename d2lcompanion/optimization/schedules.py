@@ -72,22 +72,25 @@ def multi_step(lr: float, milestones: Sequence[int], gamma: float = 0.1) -> Sche
     return _checked(lambda step: lr * gamma ** sum(step >= m for m in milestones))
 
 
-def inverse_square_root(lr: float, *, scale: int = 1) -> Schedule:
-    """η/√(1 + t/scale), the Robbins–Monro side: Σηₜ = ∞, and Σηₜ² just fails to converge.
+def inverse_power(lr: float, *, scale: float = 1.0, power: float = 0.5) -> Schedule:
+    """η (1 + t/s)^(−p): for ½ < p ≤ 1 the rates of Robbins and Monro.
 
-    d2l's `SquareRootScheduler` is scale = 1.
+    Σηₜ diverges for p ≤ 1, so the iterate can still go anywhere; Σηₜ² converges for
+    p > ½, so the noise dies out. d2l's `SquareRootScheduler` is s = 1, p = ½.
 
     Args:
         lr: η > 0, the first rate.
-        scale: steps until the rate has fallen to η/√2, ≥ 1.
+        scale: s > 0, the step at which the rate has fallen to 2^(−p) η.
+        power: p > 0.
     Raises:
         ValueError: if a number is out of range.
     Source:
-        d2l, §12.11.3.
+        Robbins & Monro (1951); d2l, §12.4.4 and §12.11.3.
     """
     require_positive("lr", lr)
-    require_at_least("scale", scale, 1)
-    return _checked(lambda step: lr / math.sqrt(1 + step / scale))
+    require_positive("scale", scale)
+    require_positive("power", power)
+    return _checked(lambda step: lr * (1 + step / scale) ** -power)
 
 
 def polynomial(

@@ -15,7 +15,7 @@ from d2lcompanion.optimization.schedules import (
     cosine,
     cosine_restarts,
     factor,
-    inverse_square_root,
+    inverse_power,
     multi_step,
     one_cycle,
     polynomial,
@@ -92,7 +92,7 @@ def test_cosine_equals_torch_up_to_its_end_and_stays_there():
 def test_d2l_s_classes():
     """SquareRoot-, Factor- and CosineScheduler of §12.11, whose first call is for epoch 0."""
     for t in range(30):
-        assert inverse_square_root(0.1)(t) == pytest.approx(0.1 * (t + 1) ** -0.5)
+        assert inverse_power(0.1)(t) == pytest.approx(0.1 * (t + 1) ** -0.5)
         slow = max(1e-2, 2.0 * 0.9 ** (t + 1))  # FactorScheduler multiplies before it returns
         assert factor(1.8, 0.9, floor=1e-2)(t) == pytest.approx(slow)
         full, warm, base, final = 20, 5, 0.3, 0.01
@@ -200,7 +200,7 @@ BAD = {
     "power": (lambda: polynomial(1.0, 5, power=-1), "power must be > 0 and finite, got -1"),
     "end": (lambda: cosine(1.0, 5, end=-0.1), r"end must be in \[0, lr = 1.0\], got -0.1"),
     "steps": (lambda: cosine(1.0, 0), "steps must be a whole number ≥ 1, got 0"),
-    "scale": (lambda: inverse_square_root(1.0, scale=0), "scale must be a whole number ≥ 1"),
+    "scale": (lambda: inverse_power(1.0, scale=0), r"scale must be > 0 and finite, got 0"),
     "multiplier": (lambda: cosine_restarts(1.0, 5, multiplier=0), "multiplier must be a whole"),
     "warm-up": (lambda: warmup(constant(1.0), -1), "steps must be a whole number ≥ 0, got -1"),
     "start": (lambda: warmup(constant(1.0), 1, start=-1.0), r"start must be ≥ 0 .* got -1\.0"),

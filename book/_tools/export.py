@@ -33,6 +33,7 @@ OPTION = re.compile(r"^\s*-\s+\[(?P<mark>[x ])\]\s+(?P<option>.*?) — (?P<why>.
 
 WORDS = {
     "zh": {
+        "explorer": "（这里在网站上有一幅可以操作的图。）",
         "solution": "解答：", "exercise": "练习", "proof": "证明", "lemma": "引理", "theorem": "定理",
         "definition": "定义", "corollary": "推论", "proposition": "命题", "algorithm": "算法",
         "example": "例", "remark": "注", "note": "注", "tip": "提示", "warning": "警告",
@@ -40,6 +41,7 @@ WORDS = {
         "and": " 和 ", "others": " 等",
     },
     "en": {
+        "explorer": "(On the site an interactive figure stands here.)",
         "solution": "Solution to ", "exercise": "Exercise", "proof": "Proof", "lemma": "Lemma",
         "theorem": "Theorem", "definition": "Definition", "corollary": "Corollary",
         "proposition": "Proposition", "algorithm": "Algorithm", "example": "Example",
@@ -253,6 +255,7 @@ class Chapter:
             "figure": self.figure,
             "quiz": self.quiz,
             "results-table": self.results,
+            "explorer": lambda b: f"*{self.word('explorer')}*",
             "bibliography": lambda b: self.references(),
             "solution-start": lambda b: f"**{self.word('solution')}{self.reference(b.argument)}**",
             "solution-end": lambda b: "",

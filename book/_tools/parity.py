@@ -108,10 +108,12 @@ def _figures(blocks: list[Block]) -> Iterator[Item]:
 
 
 def _exercises(blocks: list[Block]) -> Iterator[Item]:
-    names = ("exercise", "exercise-start", "solution", "solution-start", "quiz", "results-table")
+    names = (
+        "exercise", "exercise-start", "solution", "solution-start", "quiz", "results-table", "explorer",
+    )  # fmt: skip
     for block in blocks:
         if block.kind == "directive" and block.name in names:
-            argument = block.argument if block.name.startswith("solution") else ""
+            argument = block.argument if block.name.startswith(("solution", "explorer")) else ""
             yield Item(block.line, f"{block.name} {argument}")
 
 

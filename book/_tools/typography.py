@@ -48,7 +48,9 @@ def _prose(blocks: list[Block]) -> Iterator[tuple[int, str]]:
         elif block.kind == "heading" or (
             block.kind == "directive" and block.name not in myst.LITERAL
         ):
-            if block.argument and not block.name.startswith(("glue:", "solution", "results-table")):
+            if block.argument and not block.name.startswith(
+                ("glue:", "solution", "results-table", "explorer")
+            ):
                 yield block.line, block.argument
             if "alt" in block.options:
                 yield block.line, block.options["alt"]

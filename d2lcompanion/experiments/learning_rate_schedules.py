@@ -75,7 +75,7 @@ class Preset:
 
 
 PRESETS = {
-    "ci": Preset("subset", 8, epochs=5, batch_size=64, rates=(0.01, 0.03, 0.1, 0.2)),
+    "ci": Preset("subset", 8, epochs=5, batch_size=64, rates=(0.01, 0.03, 0.1, 0.3)),
     "laptop": Preset("full", 16, epochs=8, batch_size=64, rates=(0.01, 0.03, 0.1)),
     "gpu": Preset("full", 64, epochs=30, batch_size=64, rates=(0.003, 0.01, 0.03, 0.1)),
 }

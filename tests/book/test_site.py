@@ -210,3 +210,35 @@ def test_solutions_open_and_quiz_answers(chrome, address, page):
     summary = options[0].find_element(By.TAG_NAME, "summary")
     chrome.execute_script("arguments[0].scrollIntoView(); arguments[0].click()", summary)
     assert options[0].find_element(By.TAG_NAME, "p").is_displayed()
+
+
+EXPLORERS = [
+    (page.slug, language, line.split()[-1])
+    for page in project.chapters()
+    for language in LANGUAGES
+    for line in page.path(language).read_text(encoding="utf-8").splitlines()
+    if line.startswith("```{explorer}")
+]
+
+
+@pytest.mark.parametrize(("slug", "language", "name"), EXPLORERS)
+def test_sliders_change_figure_and_reading(chrome, address, slug, language, name):
+    chrome.get(f"{address}/{language}/{slug}.html")
+    box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
+    sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
+    assert len(sliders) >= 3
+
+    def state():
+        curve = box.find_element(By.CSS_SELECTOR, ".curve").get_attribute("points")
+        return curve, box.find_element(By.CSS_SELECTOR, ".reading").text
+
+    before = state()
+    assert before[1]
+    chrome.execute_script(
+        "arguments[0].value = arguments[0].min;arguments[0].dispatchEvent(new Event('input'))",
+        sliders[0],
+    )
+    assert state() != before
+    labels = [label.text.split("\n")[0] for label in box.find_elements(By.CSS_SELECTOR, "label")]
+    chinese = [any("\u4e00" <= c <= "\u9fff" for c in label) for label in labels]
+    assert any(chinese) == (language == "zh")

@@ -10,6 +10,7 @@ from d2lcompanion.experiments.image_classification import (
     Images,
     accuracy,
     prepare,
+    sharpness,
     small_cnn,
     train,
 )
@@ -106,3 +107,21 @@ def test_divergence_is_reported_with_its_step(few):
     assert history.diverged_at % 10 == 0
     assert len(history.train_loss) == history.diverged_at // 10
     assert all(math.isfinite(value) for value in history.train_loss)
+
+
+def test_sharpness_is_the_largest_eigenvalue():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(30, 4, generator=generator)
+    y = torch.randint(0, 3, (30,), generator=generator)
+    net = nn.Linear(4, 3)
+    nn.init.normal_(net.weight, generator=generator)
+
+    def loss(flat):
+        weight, bias = flat[:12].view(3, 4), flat[12:]
+        return nn.functional.cross_entropy(x @ weight.T + bias, y)
+
+    flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+    eigenvalues = torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat))
+    assert sharpness(net, x, y, iterations=200) == pytest.approx(float(eigenvalues[-1]), rel=1e-4)
+    with pytest.raises(ValueError, match="iterations must be ≥ 1, got 0"):
+        sharpness(net, x, y, iterations=0)

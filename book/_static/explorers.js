@@ -1,0 +1,235 @@
+/* Interactive figures of the course. The mathematics repeats d2lcompanion's; a test compares the two. */
+"use strict";
+
+(() => {
+  // ------------------------------------------------------------------ schedules (d2lcompanion.optimization.schedules)
+
+  const halfCosine = (start, end, share) => end + ((start - end) * (1 + Math.cos(Math.PI * share))) / 2;
+
+  /** Rate at step t, the largest rate being 1. `o`: steps, warmup, decay (numbers of steps), end (last rate). */
+  const shapes = {
+    constant: () => 1,
+    multi_step: (t, o) => 0.2 ** ((t >= Math.floor(o.steps / 2)) + (t >= Math.floor((3 * o.steps) / 4))),
+    inverse_power: (t, o) => (1 + t / (o.steps / 10)) ** -0.5,
+    polynomial: (t, o) => o.end + (1 - o.end) * (1 - Math.min(t, o.steps) / o.steps),
+    cosine: (t, o) => halfCosine(1, o.end, Math.min(t, o.steps) / o.steps),
+    cosine_restarts: (t, o) => {
+      let length = Math.max(1, Math.floor(o.steps / 7));
+      while (t >= length) {
+        t -= length;
+        length *= 2;
+      }
+      return halfCosine(1, o.end, t / length);
+    },
+    stable_decay: (t, o) => {
+      const begin = o.steps - o.decay;
+      return t < begin ? 1 : o.end + (1 - o.end) * (1 - Math.min(t - begin, o.decay) / o.decay);
+    },
+  };
+
+  /** The chosen shape behind a warm-up; the shape gets the steps that the warm-up leaves. */
+  function rate(shape, t, o) {
+    if (t < o.warmup) return t / o.warmup;
+    const rest = o.steps - o.warmup;
+    return shapes[shape](t - o.warmup, { ...o, steps: rest, decay: Math.max(1, Math.min(o.decay, rest)) });
+  }
+
+  // --------------------------------------------------------------------- momentum (d2lcompanion.optimization.momentum)
+
+  const largestRoot = (trace, det) => {
+    const discriminant = trace * trace - 4 * det;
+    if (discriminant < 0) return Math.sqrt(det);
+    return (Math.abs(trace) + Math.sqrt(discriminant)) / 2;
+  };
+
+  /** The factor per step on ½λx²: `convergence_rate` and `nesterov_rate`. */
+  const factor = (kind, product, beta) =>
+    kind === "nesterov"
+      ? largestRoot((1 + beta) * (1 - product), beta * (1 - product))
+      : largestRoot(1 + beta - product, beta);
+
+  /** Points of a run on ½(x₁² + κx₂²); ends early when it runs away. */
+  function run(kind, lr, beta, kappa, start, steps) {
+    const curvature = [1, kappa];
+    const points = [start];
+    let velocity = [0, 0];
+    for (let k = 0; k < steps; k += 1) {
+      const x = points[k];
+      const grad = curvature.map((c, i) => c * x[i]);
+      velocity = velocity.map((v, i) => beta * v + grad[i]);
+      const direction = kind === "nesterov" ? grad.map((g, i) => g + beta * velocity[i]) : velocity;
+      const next = x.map((value, i) => value - lr * direction[i]);
+      if (!next.every(Number.isFinite) || Math.max(...next.map(Math.abs)) > 1e6) break;
+      points.push(next);
+    }
+    return points;
+  }
+
+  globalThis.courseExplorers = { rate, shapes, factor, run };
+  if (typeof document === "undefined") return; // under Node, for the tests
+
+  // ------------------------------------------------------------------------------------------------------- drawing
+
+  const SVG = "http://www.w3.org/2000/svg";
+  const WORDS = {
+    zh: {
+      shape: "形状", steps: "总步数 T", warmup: "预热步数", decay: "衰减步数", end: "末尾学习率 / 最大学习率", at: "看第几步",
+      rate: "学习率 / 最大学习率", step: "步", read: (t, r) => `第 ${t} 步：${r}`,
+      constant: "恒定", multi_step: "分段（½、¾ 处乘 0.2）", inverse_power: "平方根倒数", polynomial: "线性", cosine: "余弦",
+      cosine_restarts: "余弦热重启", stable_decay: "稳定–衰减",
+      kind: "方法", heavy: "重球法", nesterov: "Nesterov", lr: "ηL（L = κ）", beta: "β", kappa: "条件数 κ",
+      path: "½(x₁² + κx₂²) 上的轨迹", phase: "每步缩小的倍数：横轴 ηλ，纵轴 β",
+      slow: "平缓方向", steep: "陡峭方向",
+      speed: (a, b, n) => `平缓方向 ${a}，陡峭方向 ${b}；${n}`,
+      needs: (n) => `误差缩小到百万分之一约需 ${n} 步`, diverges: "发散", never: "不收敛",
+    },
+    en: {
+      shape: "shape", steps: "steps T", warmup: "warm-up steps", decay: "decay steps", end: "last / largest rate", at: "look at step",
+      rate: "rate / largest rate", step: "step", read: (t, r) => `step ${t}: ${r}`,
+      constant: "constant", multi_step: "multi-step (× 0.2 at ½ and ¾)", inverse_power: "inverse square root", polynomial: "linear", cosine: "cosine",
+      cosine_restarts: "cosine with warm restarts", stable_decay: "stable, decay",
+      kind: "method", heavy: "heavy ball", nesterov: "Nesterov", lr: "ηL (L = κ)", beta: "β", kappa: "condition number κ",
+      path: "path on ½(x₁² + κx₂²)", phase: "factor per step over ηλ (right) and β (up)",
+      slow: "flat direction", steep: "steep direction",
+      speed: (a, b, n) => `flat direction ${a}, steep direction ${b}; ${n}`,
+      needs: (n) => `about ${n} steps to a millionth of the error`, diverges: "diverges", never: "does not converge",
+    },
+  };
+
+  function element(name, attributes = {}, children = []) {
+    const made = name.startsWith("svg:") ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  /** A labelled slider; `show` writes its value. */
+  function slider(label, { min, max, step, value, show = String }, changed) {
+    const input = element("input", { type: "range", min, max, step, value, "aria-label": label });
+    const output = element("output");
+    const write = () => { output.textContent = show(Number(input.value)); };
+    input.addEventListener("input", () => { write(); changed(); });
+    write();
+    return { row: element("label", {}, [element("span", {}, [label]), input, output]), input, write, value: () => Number(input.value) };
+  }
+
+  function choice(label, options, changed) {
+    const select = element("select", { "aria-label": label }, Object.entries(options).map(([value, text]) => element("option", { value }, [text])));
+    select.addEventListener("change", changed);
+    return { row: element("label", {}, [element("span", {}, [label]), select]), value: () => select.value, select };
+  }
+
+  const W = 640, H = 260, LEFT = 44, RIGHT = 12, TOP = 14, BOTTOM = 34;
+  const text = (x, y, content, more = {}) => element("svg:text", { x, y, ...more }, [content]);
+
+  /** Axes from (0, 0) to (xmax, ymax) with ticks; returns the svg and the two scales. */
+  function frame(xmax, ymax, xlabel, ylabel, yticks) {
+    const x = (value) => LEFT + ((W - LEFT - RIGHT) * value) / xmax;
+    const y = (value) => H - BOTTOM - ((H - TOP - BOTTOM) * value) / ymax;
+    const svg = element("svg:svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": ylabel });
+    for (const tick of yticks) {
+      svg.append(element("svg:line", { x1: LEFT, x2: W - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
+      svg.append(text(LEFT - 6, y(tick) + 4, String(tick), { "text-anchor": "end" }));
+    }
+    for (let k = 0; k <= 4; k += 1) {
+      const value = Math.round((xmax * k) / 4 * 100) / 100;
+      svg.append(text(x(value), H - BOTTOM + 16, String(value), { "text-anchor": "middle" }));
+    }
+    svg.append(text(W - RIGHT, H - 4, xlabel, { "text-anchor": "end" }), text(LEFT, TOP - 3, ylabel));
+    return { svg, x, y };
+  }
+
+  function schedulesExplorer(box, words) {
+    const names = Object.fromEntries(Object.keys(shapes).map((name) => [name, words[name]]));
+    const figure = element("div", { class: "figure" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const shape = choice(words.shape, names, draw);
+    const steps = slider(words.steps, { min: 20, max: 200, step: 10, value: 100 }, draw);
+    const warm = slider(words.warmup, { min: 0, max: 100, step: 1, value: 10 }, draw);
+    const decay = slider(words.decay, { min: 1, max: 200, step: 1, value: 30 }, draw);
+    const end = slider(words.end, { min: 0, max: 0.5, step: 0.05, value: 0, show: (v) => v.toFixed(2) }, draw);
+    const at = slider(words.at, { min: 0, max: 200, step: 1, value: 60 }, draw);
+    shape.select.value = "cosine";
+
+    function draw() {
+      const T = steps.value();
+      const o = { steps: T, warmup: Math.min(warm.value(), T - 1), decay: decay.value(), end: end.value() };
+      const { svg, x, y } = frame(T, 1, words.step, words.rate, [0, 0.25, 0.5, 0.75, 1]);
+      const curve = Array.from({ length: T + 1 }, (_, t) => `${x(t).toFixed(1)},${y(rate(shape.value(), t, o)).toFixed(1)}`);
+      const t = Math.min(at.value(), T);
+      const value = rate(shape.value(), t, o);
+      svg.append(
+        element("svg:polyline", { points: curve.join(" "), class: "curve" }),
+        element("svg:line", { x1: x(t), x2: x(t), y1: y(0), y2: y(1), class: "cursor" }),
+        element("svg:circle", { cx: x(t), cy: y(value), r: 4, class: "point" }),
+      );
+      decay.row.hidden = shape.value() !== "stable_decay";
+      end.row.hidden = ["constant", "multi_step", "inverse_power"].includes(shape.value());
+      figure.replaceChildren(svg);
+      reading.textContent = words.read(t, value.toFixed(4));
+    }
+
+    box.replaceChildren(element("div", { class: "controls" }, [shape, steps, warm, decay, end, at].map((c) => c.row)), figure, reading);
+    draw();
+  }
+
+  function momentumExplorer(box, words) {
+    const figure = element("div", { class: "figure" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const kind = choice(words.kind, { heavy: words.heavy, nesterov: words.nesterov }, draw);
+    const lr = slider(words.lr, { min: 0.05, max: 4, step: 0.05, value: 1.5, show: (v) => v.toFixed(2) }, draw);
+    const beta = slider(words.beta, { min: 0, max: 0.99, step: 0.01, value: 0.5, show: (v) => v.toFixed(2) }, draw);
+    const kappa = slider(words.kappa, { min: 1, max: 100, step: 1, value: 20 }, draw);
+    const MAX = 4; // of ηλ in the phase diagram
+
+    function pathFigure(points, k) {
+      const size = 300, mid = size / 2, scale = size / 12;
+      const svg = element("svg:svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": words.path, class: "half" });
+      for (const level of [1, 2, 3, 4, 5]) {
+        svg.append(element("svg:ellipse", { cx: mid, cy: mid, rx: level * scale, ry: (level * scale) / Math.sqrt(k), class: "grid" }));
+      }
+      const shown = points.map((p) => `${(mid + p[0] * scale).toFixed(1)},${(mid - p[1] * scale).toFixed(1)}`);
+      svg.append(element("svg:polyline", { points: shown.join(" "), class: "curve" }));
+      for (const p of points.slice(0, 60)) svg.append(element("svg:circle", { cx: mid + p[0] * scale, cy: mid - p[1] * scale, r: 2, class: "point" }));
+      svg.append(text(6, 14, words.path));
+      return svg;
+    }
+
+    function phaseFigure(products, b) {
+      const size = 300, n = 40, cell = size / n;
+      const svg = element("svg:svg", { viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": words.phase, class: "half" });
+      for (let i = 0; i < n; i += 1) {
+        for (let j = 0; j < n; j += 1) {
+          const value = factor(kind.value(), ((i + 0.5) / n) * MAX, (j + 0.5) / n);
+          const fill = value >= 1 ? "var(--explorer-bad)" : `color-mix(in srgb, var(--explorer-good) ${Math.round(100 * (1 - value) ** 0.5)}%, var(--explorer-slow))`;
+          svg.append(element("svg:rect", { x: i * cell, y: size - (j + 1) * cell, width: cell + 0.5, height: cell + 0.5, style: `fill: ${fill}` }));
+        }
+      }
+      products.forEach((product, k) => {
+        const cx = Math.min(size - 4, (product / MAX) * size), cy = size - b * size;
+        svg.append(element("svg:circle", { cx, cy, r: 5, class: k ? "steep" : "flat" }, [element("svg:title", {}, [k ? words.steep : words.slow])]));
+      });
+      svg.append(text(6, 14, words.phase));
+      return svg;
+    }
+
+    function draw() {
+      const k = kappa.value(), eta = lr.value() / k, b = beta.value();
+      const products = [eta, eta * k];
+      const factors = products.map((product) => factor(kind.value(), product, b));
+      const worst = Math.max(...factors);
+      const needed = Math.ceil(Math.log(1e-6) / Math.log(worst));
+      const verdict = worst > 1 ? words.diverges : worst > 0.99999 ? words.never : words.needs(Math.max(1, needed));
+      figure.replaceChildren(pathFigure(run(kind.value(), eta, b, k, [-5, 2], 200), k), phaseFigure(products, b));
+      reading.textContent = words.speed(factors[0].toFixed(4), factors[1].toFixed(4), verdict);
+    }
+
+    box.replaceChildren(element("div", { class: "controls" }, [kind, lr, beta, kappa].map((c) => c.row)), figure, reading);
+    draw();
+  }
+
+  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer };
+  for (const box of document.querySelectorAll(".course-explorer")) {
+    MOUNT[box.dataset.explorer](box, WORDS[box.dataset.language]);
+  }
+})();

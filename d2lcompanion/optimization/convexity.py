@@ -1,8 +1,8 @@
 """Convexity: how to test it, how to refute it, how to use it under constraints.
 
-A function is passed as a callable of points, [..., d] → [...], as an `Objective` is one. A
-search can refute convexity and never prove it; curvature bounds come from a Hessian, or
-from products v ↦ Hv alone where the matrix is too large to write down.
+A function is passed as a callable of points, [..., d] → [...], as an `Objective` is
+one. A search can refute convexity and never prove it; curvature bounds come from a
+Hessian, or from products v ↦ Hv alone where the matrix is too large to write down.
 """
 
 import math
@@ -81,11 +81,11 @@ def find_nonconvexity(
     tolerance: float | None = None,
     generator: torch.Generator,
 ) -> Counterexample | None:
-    """Search a box for x, y with f((x + y)/2) > (f(x) + f(y))/2; return the worst found.
+    """Search a box for x, y with f((x + y)/2) > (f(x) + f(y))/2; return the worst.
 
     x is uniform in the box; y lies between x and a second uniform point, at a share of
     the way from 10⁻³ to 1 (its logarithm is uniform): wide and narrow dents are both
-    met. A pair that is found refutes convexity. None refutes nothing and proves nothing.
+    met. A pair that is found refutes convexity; None proves nothing.
 
     Args:
         function: f, [n, d] → [n], finite on the box.
@@ -132,7 +132,7 @@ def find_nonconvexity(
 def project_ball(
     x: Tensor, radius: float = 1.0, *, center: Tensor | None = None
 ) -> Tensor:
-    """The point of {p : ‖p − c‖ ≤ r} that is nearest to x: c + (x − c) · min(1, r/‖x − c‖).
+    """The point of {p : ‖p − c‖ ≤ r} nearest to x: c + (x − c) · min(1, r/‖x − c‖).
 
     Args:
         x: [..., d].
@@ -153,7 +153,7 @@ def project_ball(
 
 
 def project_box(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """The point of {p : l ≤ p ≤ u} that is nearest to x: each coordinate is clipped.
+    """The point of {p : l ≤ p ≤ u} nearest to x: each coordinate is clipped.
 
     Args:
         x: [..., d].
@@ -173,10 +173,11 @@ def project_box(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
 
 
 def project_simplex(x: Tensor, total: float = 1.0) -> Tensor:
-    """The point of {p : p ≥ 0, Σpᵢ = s} that is nearest to x: pᵢ = max(xᵢ − θ, 0).
+    """The point of {p : p ≥ 0, Σpᵢ = s} nearest to x: pᵢ = max(xᵢ − θ, 0).
 
     The shift θ makes the sum s. With the coordinates sorted, u₁ ≥ u₂ ≥ …, it is
-    θ = (u₁ + … + u_ρ − s)/ρ for the largest ρ that leaves u_ρ > θ: O(d log d) operations.
+    θ = (u₁ + … + u_ρ − s)/ρ for the largest ρ that leaves u_ρ > θ. This takes
+    O(d log d) operations.
 
     Args:
         x: [..., d].
@@ -233,7 +234,7 @@ def projected_gradient(
 def gradient_mapping(
     objective: Objective, x: Tensor, *, lr: float, project: Projection
 ) -> Tensor:
-    """G(x) = (x − P(x − ηg))/η, the gradient's part that the constraint does not hold up.
+    """G(x) = (x − P(x − ηg))/η, the part of the gradient that no constraint holds up.
 
     Without a constraint it is the gradient. For a convex f it is 0 exactly at the
     minimizers of f over the set.
@@ -295,10 +296,10 @@ def smoothness_bounds(hessian: Tensor) -> CurvatureBounds:
 def power_bounds(product: Product, start: Tensor, *, steps: int) -> CurvatureBounds:
     """μ and L from products v ↦ Hv: power iteration on H, then on LI − H.
 
-    v ← Hv/‖Hv‖ turns towards the eigenvector of L, and vᵀHv rises to L. On LI − H, whose
-    largest eigenvalue is L − μ, it falls to μ. The error shrinks by the square of a
-    ratio of eigenvalues a step; that of μ is small against L only, hence useless for μ
-    itself where κ = L/μ is large. `lanczos_bounds` gets more out of as many products.
+    v ← Hv/‖Hv‖ turns towards the eigenvector of L, and vᵀHv rises to L. On LI − H,
+    whose largest eigenvalue is L − μ, it falls to μ. The error shrinks by the square of
+    a ratio of eigenvalues a step; that of μ is small against L only, hence useless for
+    μ itself where κ = L/μ is large. `lanczos_bounds` gets more out of the products.
 
     Args:
         product: v ↦ Hv, [d] → [d], H symmetric and positive semidefinite.
@@ -322,7 +323,7 @@ def power_bounds(product: Product, start: Tensor, *, steps: int) -> CurvatureBou
 
 
 def lanczos_bounds(product: Product, start: Tensor, *, steps: int) -> CurvatureBounds:
-    """μ and L from k products v ↦ Hv: the extreme eigenvalues of H on span(v, Hv, …, Hᵏ⁻¹v).
+    """μ and L from k products v ↦ Hv: extreme eigenvalues of H on span(v, …, Hᵏ⁻¹v).
 
     In an orthonormal basis of that space H is a tridiagonal matrix T. Its eigenvalues
     lie in [μ, L], and no polynomial in H, power iteration included, gets closer to

@@ -1,6 +1,6 @@
 """Multinomial logistic regression: a convex loss with its derivatives written out.
 
-The parameters are a matrix W, [d, k], one column a class, as one vector w = W row by row:
+The parameters are a matrix W, [d, k], one column a class, as one vector w, row by row:
 w.reshape(d, k) is W. Dimensions before the last are a batch.
 """
 
@@ -23,10 +23,11 @@ def softmax_regression(
         ∇f(W) = Xᵀ(P − Y)/n + λW,
         ∇²f(W) = 1/n Σᵢ xᵢxᵢᵀ ⊗ (diag pᵢ − pᵢpᵢᵀ) + λI.
 
-    f is convex and `softmax_smoothness`-smooth; with λ > 0 it is λ-strongly convex and no
-    more, as W + v1ᵀ has the scores of W up to a number for each row, which softmax does
-    not see. There is no intercept of its own: add a constant column to X. scikit-learn's
-    `LogisticRegression` has C = 1/(λn), and leaves its intercept out of the penalty.
+    f is convex and L-smooth with L = `softmax_smoothness`; with λ > 0 it is λ-strongly
+    convex and no more, as W + v1ᵀ has the scores of W up to a number for each row, which
+    softmax does not see. There is no intercept: add a constant column to X.
+    scikit-learn's `LogisticRegression` has C = 1/(λn), and does not penalize its
+    intercept.
 
     Args:
         features: X, [n, d], n ≥ 1.
@@ -71,8 +72,8 @@ def hessian_product(
 ) -> Callable[[Tensor], Tensor]:
     """v ↦ ∇²f(w)v of `softmax_regression`, without the (dk)² entries of the Hessian.
 
-    With A = XV, row i of the scores moves by aᵢ, the probabilities by pᵢ∘(aᵢ − pᵢᵀaᵢ), so
-    Hv = Xᵀ(P∘(A − (P∘A)11ᵀ))/n + λV: two products with X, as a gradient has.
+    With A = XV, row i of the scores moves by aᵢ, the probabilities by pᵢ∘(aᵢ − pᵢᵀaᵢ),
+    so Hv = Xᵀ(P∘(A − (P∘A)11ᵀ))/n + λV: two products with X, as a gradient has.
 
     Args:
         features: X, [n, d].

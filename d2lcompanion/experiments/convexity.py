@@ -327,17 +327,16 @@ EXPERIMENT = Experiment(
     },
     run=run,
     columns=(
-        Column("logistic.condition_number", Text("κ, logistic", "逻辑回归 κ"), ".3g"),
+        Column("logistic.condition_number", Text("κ", "κ"), ".3g"),
         Column("logistic.starts", Text("starts", "起点数"), "d"),
-        Column("logistic.loss", Text("loss at the end", "终点损失"), ".4f"),
         Column(
             "logistic.weight_spread",
-            Text("relative spread of the ends", "终点的相对散布"),
+            Text("relative spread of their ends", "终点的相对散布"),
             ".0e",
         ),
         Column("network.width", Text("hidden units", "隐藏单元数"), "d"),
-        Column("network.loss", Text("loss of the networks", "网络的损失"), ".3f"),
-        Column("network.midpoint", Text("loss half-way", "中点的损失"), ".2f"),
+        Column("network.loss", Text("their loss", "其损失"), ".3f"),
+        Column("network.midpoint", Text("half-way", "中点的损失"), ".2f"),
     ),
     precision="fp64",
 )

@@ -24,8 +24,8 @@ def softmax_regression(
         ∇²f(W) = 1/n Σᵢ xᵢxᵢᵀ ⊗ (diag pᵢ − pᵢpᵢᵀ) + λI.
 
     f is convex and L-smooth with L = `softmax_smoothness`; with λ > 0 it is λ-strongly
-    convex and no more, as W + v1ᵀ has the scores of W up to a number for each row, which
-    softmax does not see. There is no intercept: add a constant column to X.
+    convex and no more, as W + v1ᵀ has the scores of W up to a number for each row,
+    which softmax does not see. There is no intercept: add a constant column to X.
     scikit-learn's `LogisticRegression` has C = 1/(λn), and does not penalize its
     intercept.
 

@@ -29,6 +29,7 @@ from d2lcompanion.optimization import (
     rules,
     torch_optimizer,
 )
+from d2lcompanion.optimization import checks, convexity, descent, logistic, objectives
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -84,6 +85,13 @@ def bowl() -> Objective:
 
 def run(method: descent.Method, **options: Any) -> descent.Trajectory:
     return descent.minimize(bowl(), gpu(3), method, steps=2, **options)
+
+
+on_the_simplex = partial(convexity.projected_gradient, lr=0.1, project=convexity.project_simplex)
+
+
+def labels(*shape: int) -> Tensor:
+    return gpu(*shape, dtype=torch.long)
 
 
 # name → (what the questions are answered, the call)
@@ -185,6 +193,40 @@ CASES |= {
         "nadam",
         "lion",
     )
+CASES |= {
+    "convexity.jensen_gap": (1.0, lambda: convexity.jensen_gap(bowl(), gpu(4, 2, 3))),
+    "convexity.find_nonconvexity": (
+        1.0,
+        lambda: convexity.find_nonconvexity(
+            bowl(), gpu(3), gpu(3), pairs=5, generator=torch.Generator("cpu")
+        )[:2],
+    ),
+    "convexity.project_ball": (1.0, lambda: convexity.project_ball(gpu(4, 3))),
+    "convexity.project_box": (1.0, lambda: convexity.project_box(gpu(4, 3), 0.0, gpu(3))),
+    "convexity.project_simplex": (1.0, lambda: convexity.project_simplex(gpu(4, 3))),
+    "convexity.projected_gradient": (1.0, lambda: run(on_the_simplex)),
+    "convexity.gradient_mapping": (
+        1.0,
+        lambda: convexity.gradient_mapping(bowl(), gpu(3), lr=0.1, project=convexity.project_ball),
+    ),
+    "convexity.smoothness_bounds": (1.0, lambda: convexity.smoothness_bounds(gpu(2, 3, 3))),
+    "convexity.power_bounds": (
+        1.0,
+        lambda: convexity.power_bounds(lambda v: gpu(3, 3) @ v, gpu(3), steps=2),
+    ),
+    "convexity.lanczos_bounds": (
+        1.0,
+        lambda: convexity.lanczos_bounds(lambda v: gpu(3, 3) @ v, gpu(3), steps=2),
+    ),
+    "logistic.softmax_regression": (
+        1.0,
+        lambda: evaluate(logistic.softmax_regression(gpu(5, 2), labels(5), classes=3)),
+    ),
+    "logistic.hessian_product": (
+        1.0,
+        lambda: logistic.hessian_product(gpu(5, 2), gpu(6), classes=3)(gpu(6)),
+    ),
+    "logistic.softmax_smoothness": (1.0, lambda: logistic.softmax_smoothness(gpu(5, 2))),
 }
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}

@@ -65,13 +65,13 @@ class RunContext:
         return context
 
     def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-        """Apply a function of rows [m, …] → [m] over all processes; every process gets all of it.
+        """Apply a function of rows over all processes, [m, …] → [m, …]; every one gets all of it.
 
         Args:
             function: acts on each row alone.
             rows: [n, …] with n ≥ 1, the same on every process.
         Returns:
-            [n], in the order of the rows.
+            [n, …], in the order of the rows.
         """
         if self.accelerator.num_processes == 1:
             return function(rows)

@@ -22,14 +22,15 @@ import d2lcompanion.optimization
 from d2lcompanion.optimization import (
     adaptive,
     checks,
+    convexity,
     descent,
+    logistic,
     momentum,
     muon,
     objectives,
     rules,
     torch_optimizer,
 )
-from d2lcompanion.optimization import checks, convexity, descent, logistic, objectives
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -193,6 +194,7 @@ CASES |= {
         "nadam",
         "lion",
     )
+}
 CASES |= {
     "convexity.jensen_gap": (1.0, lambda: convexity.jensen_gap(bowl(), gpu(4, 2, 3))),
     "convexity.find_nonconvexity": (

@@ -19,8 +19,8 @@ from d2lcompanion.optimization.checks import (
     require_shape,
     require_vector,
 )
-from d2lcompanion.optimization.descent import State
 from d2lcompanion.optimization.objectives import Objective
+from d2lcompanion.optimization.rules import State
 
 Function: TypeAlias = Callable[[Tensor], Tensor]  # [..., d] → [...]
 Projection: TypeAlias = Callable[[Tensor], Tensor]  # [d] → [d], onto a convex set

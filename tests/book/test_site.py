@@ -148,6 +148,10 @@ QUERIES = {
         ),
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
+    "optimization/learning-rate-schedules": {
+        "zh": ("学习率调度", "预热", "余弦", "热重启", "范围测试", "锐度", "误差带"),
+        "en": ("warm-up", "cosine", "range test", "one-cycle", "sharpness"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

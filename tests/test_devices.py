@@ -19,7 +19,13 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import d2lcompanion.optimization
-from d2lcompanion.optimization import checks, descent, objectives, stochastic
+from d2lcompanion.optimization import (
+    checks,
+    descent,
+    least_squares_noise,
+    objectives,
+    stochastic,
+)
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -171,6 +177,20 @@ CASES |= {
         ),
     ),
     "stochastic.polyak_average": (1.0, lambda: stochastic.polyak_average(gpu(3, 5, 2), first=2)),
+    "least_squares_noise.expected_gaps": (
+        1.0,
+        lambda: least_squares_noise.expected_gaps(
+            gpu(5, 2), gpu(5), gpu(2), schedule=0.1, steps=2, batch_size=2
+        ),
+    ),
+    "least_squares_noise.stationary_gap": (
+        1.0,
+        lambda: least_squares_noise.stationary_gap(gpu(5, 2), gpu(5), 0.1),
+    ),
+    "least_squares_noise.mean_square_edge": (
+        1.0,
+        lambda: least_squares_noise.mean_square_edge(gpu(5, 2), batch_size=2),
+    ),
 }
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}

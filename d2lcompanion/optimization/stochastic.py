@@ -325,20 +325,25 @@ def sgd(
     )
 
 
-def polyak_average(points: Tensor, *, first: int = 0) -> Tensor:
-    """x̄ₜ = (x_s + … + xₜ)/(t − s + 1): the running mean of the iterates from s = first on.
+def polyak_average(
+    points: Tensor, *, first: int = 0, weights: Tensor | None = None
+) -> Tensor:
+    """x̄ₜ = Σ wₖxₖ / Σ wₖ over k = s … t: the running mean of the iterates from s = first on.
 
-    Before s there is nothing to average: x̄ₜ = xₜ for t < s. Summed around x_s, so that
-    little is lost where the iterates differ by less than their size.
+    Before s there is nothing to average: x̄ₜ = xₜ for t < s. It is summed around x_s, so
+    that little is lost where the iterates differ by less than their size.
 
     Args:
         points: [..., T+1, d], one iterate after the other.
         first: s, 0 ≤ s ≤ T. With s = 0 the average still remembers the start; a later s
             gives a *tail average*.
+        weights: w, [T+1], all > 0; equal ones if left out. `averaged_bound` is about
+            wₖ = ηₖ.
     Returns:
         [..., T+1, d].
     Raises:
-        ValueError: if points has fewer than two dimensions, or first is out of range.
+        ValueError: if points has fewer than two dimensions, first is out of range, or
+            the weights do not fit.
     Source:
         Polyak & Juditsky (1992).
     """
@@ -348,11 +353,14 @@ def polyak_average(points: Tensor, *, first: int = 0) -> Tensor:
             f"points must be [..., T+1, d] with first ≤ T, got {list(points.shape)} "
             f"and first = {first}"
         )
-    tail, origin = points[..., first:, :], points[..., first : first + 1, :]
-    counts = torch.arange(
-        1, tail.shape[-2] + 1, dtype=points.dtype, device=points.device
-    )
-    means = origin + (tail - origin).cumsum(-2) / counts[:, None]
+    w = torch.ones_like(points[(0,) * (points.ndim - 2)][:, 0])  # [T+1]
+    if weights is not None:
+        require_shape("weights", weights, w.shape)
+        if not bool((weights > 0).all()):
+            raise ValueError(f"weights must be > 0, got {float(weights.min()):g}")
+        w = weights.to(w)
+    w, tail, origin = w[first:, None], points[..., first:, :], points[..., [first], :]
+    means = origin + (w * (tail - origin)).cumsum(-2) / w.cumsum(0)
     return torch.cat([points[..., :first, :], means], -2)
 
 
@@ -365,7 +373,8 @@ def averaged_bound(
     """(r² + G² Σ ηₜ²)/(2 Σ ηₜ) ≥ E f(x̄) − f*, for convex f and E‖g(xₜ)‖² ≤ G².
 
     x̄ = Σ ηₜxₜ/Σ ηₜ is the average of the points at which gradients were taken, x₀ …
-    x_{T−1}, weighted by the rates. It says nothing about the last point.
+    x_{T−1}, weighted by the rates (`polyak_average`). Nothing is said about the last
+    point.
 
     Args:
         distance: r = ‖x₀ − x*‖ ≥ 0.

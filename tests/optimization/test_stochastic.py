@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2lcompanion.optimization.descent import gradient_descent, minimize
-from d2lcompanion.optimization.objectives import Objective, least_squares, quadratic
+from d2lcompanion.optimization.objectives import least_squares, quadratic
 from d2lcompanion.optimization.stochastic import (
     FiniteSum,
     absolute_deviations_sum,
@@ -405,10 +405,21 @@ def test_the_average_is_a_slow_mean(first):
         torch.testing.assert_close(ours[:, t], expected)
 
 
+def test_weights_are_those_of_numpy():
+    points = torch.randn(2, 5, 3, generator=generator(), dtype=torch.float64)
+    weights = tensor(5, 1, 0.5, 2, 3)
+    ours = polyak_average(points, first=1, weights=weights)
+    for t in range(1, 5):
+        expected = np.average(points[:, 1 : t + 1], axis=1, weights=weights[1 : t + 1])
+        np.testing.assert_allclose(ours[:, t], expected, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"weights must have shape \[5\], got \[4\]"):
+        polyak_average(points, weights=torch.ones(4))
+    with pytest.raises(ValueError, match="weights must be > 0, got 0"):
+        polyak_average(points, weights=torch.zeros(5))
+
+
 def test_the_average_of_close_points_keeps_its_digits():
     points = 1e6 + torch.arange(4, dtype=torch.float64)[:, None] * 1e-6
-    ours = polyak_average(points.float().double() + points - 1e6) - points[0]
-    assert torch.isfinite(ours).all()
     exact = polyak_average(points) - 1e6
     torch.testing.assert_close(exact[:, 0], tensor(0, 0.5e-6, 1e-6, 1.5e-6), rtol=1e-3, atol=0)
 
@@ -486,5 +497,3 @@ def test_results_have_the_dtype_of_the_start():
     run = sgd(least_squares_sum(features, target), torch.zeros(3), gradient_descent,
               indices=rows, schedule=0.1)  # fmt: skip
     assert run.points.dtype == run.values.dtype == torch.float32
-    assert isinstance(run, object)
-    assert isinstance(absolute_deviations_sum(features, target).objective, Objective)

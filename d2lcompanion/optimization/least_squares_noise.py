@@ -111,11 +111,11 @@ def mean_square_edge(features: Tensor, *, batch_size: int = 1) -> float:
     """
     p = _problem(features, features.new_zeros(len(features)), batch_size)
     if batch_size == 1:  # G does not depend on η
-        return 1 / _radius(p.feedback(0.0))
+        return 1 / p.radius(0.0)
     low, high = 0.0, 2 / float(p.eigenvalues[-1])
     for _ in range(50):
         middle = (low + high) / 2
-        stable = middle * _radius(p.feedback(middle)) < 1
+        stable = middle * p.radius(middle) < 1
         low, high = (middle, high) if stable else (low, middle)
     return low
 
@@ -144,10 +144,21 @@ class _Problem:
 
         Gᵢⱼ = Σₖₗ aᵢₖaᵢₗ aⱼₖaⱼₗ / (nb driftₖₗ), symmetric.
         """
+        half = self._half(lr)
+        return half @ half.T
+
+    def radius(self, lr: float) -> float:
+        """The largest eigenvalue of G, from G or from the product turned round."""
+        half = self._half(lr)
+        n, squares = half.shape
+        small = half @ half.T if n <= squares else half.T @ half
+        return float(torch.linalg.eigvalsh(small)[-1])
+
+    def _half(self, lr: float) -> Tensor:
+        """aᵢₖaᵢₗ/√(nb driftₖₗ), [n, d²]: G is this times its transpose."""
         a = self.features
-        pairs = (a[:, :, None] * a[:, None, :]).flatten(1)  # [n, d²]
-        scaled = pairs / self.drift(lr).flatten()
-        return scaled @ pairs.T / (len(a) * self.batch_size)
+        weights = (len(a) * self.batch_size * self.drift(lr)).sqrt()
+        return (a[:, :, None] * a[:, None, :] / weights).flatten(1)
 
 
 def _problem(features: Tensor, target: Tensor, batch_size: int) -> _Problem:
@@ -165,8 +176,3 @@ def _problem(features: Tensor, target: Tensor, batch_size: int) -> _Problem:
         )
     residuals = target - features @ x
     return _Problem(features @ axes, eigenvalues, residuals, axes, x, batch_size)
-
-
-def _radius(matrix: Tensor) -> float:
-    """The largest eigenvalue of a symmetric positive semidefinite matrix."""
-    return float(torch.linalg.eigvalsh(matrix)[-1])

@@ -144,6 +144,10 @@ QUERIES = {
         ),
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
+    "optimization/stochastic-gradient-descent": {
+        "zh": ("随机梯度", "噪声底", "无放回", "尾部平均", "方差", "指数衰减"),
+        "en": ("noise floor", "reshuffling", "averaging", "unbiased"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

@@ -367,7 +367,7 @@ EXPERIMENT = Experiment(
     run=run,
     columns=(
         Column("columns", Text("columns", "列数"), "d"),
-        Column("seeds", Text("runs per rate", "每个学习率的运行数"), "d"),
+        Column("seeds", Text("runs", "运行数"), "d"),
         Column("edge", Text("edge", "分界线"), ".3g"),
         Column("smallest.lr", Text("smallest rate", "最小学习率"), ".2g"),
         Column("smallest.floor", Text("its floor", "它的噪声底"), ".3g"),

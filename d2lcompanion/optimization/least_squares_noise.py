@@ -1,7 +1,7 @@
-"""SGD on least squares, averaged over all draws exactly: nothing is sampled or neglected.
+"""SGD on least squares, averaged over all draws: nothing is sampled or neglected.
 
-With the error e = x − x* and the residual ρᵢ = aᵢᵀx − yᵢ of row i, a step on b rows drawn
-with replacement changes the mean m = E e and the second moment M = E eeᵀ by
+With the error e = x − x* and the residual ρᵢ = aᵢᵀx − yᵢ of row i, a step on b rows
+drawn with replacement changes the mean m = E e and the second moment M = E eeᵀ by
 
     m ← (I − ηH) m,
     M ← M − η(HM + MH) + η² [ E ρᵢ²aᵢaᵢᵀ / b + (1 − 1/b) HMH ],
@@ -30,7 +30,7 @@ def expected_gaps(
     steps: int,
     batch_size: int = 1,
 ) -> Tensor:
-    """E f(xₜ) − f*, t = 0 … T, of SGD with replacement: what the mean over seeds tends to.
+    """E f(xₜ) − f*, t = 0 … T, of SGD with replacement: the limit of means over seeds.
 
     Args:
         features: [n, d], independent columns.
@@ -66,13 +66,13 @@ def expected_gaps(
 def stationary_gap(
     features: Tensor, target: Tensor, lr: float, *, batch_size: int = 1
 ) -> float:
-    """The noise floor lim E f(xₜ) − f* of SGD with a constant rate and with replacement.
+    """The noise floor lim E f(xₜ) − f* of SGD with a constant rate, with replacement.
 
     M no longer changes: HM + MH − η(1 − 1/b)HMH = (η/b) E ρᵢ²aᵢaᵢᵀ. In the axes of the
     eigenvectors the left side is a product, entry by entry; put into qᵢ = aᵢᵀMaᵢ it
-    leaves n linear equations, q = ηG(q + r²). For small η, q is small beside r², and the
-    trace of the equation, 2 tr HM ≈ (η/b) E rᵢ²‖aᵢ‖², says floor ≈ ησ²/(4b) with the
-    gradient variance σ² at x*.
+    leaves n linear equations, q = ηG(q + r²). For small η, q is small beside r², and
+    the trace of the equation, 2 tr HM ≈ (η/b) E rᵢ²‖aᵢ‖², says floor ≈ ησ²/(4b) with
+    the gradient variance σ² at x*.
 
     Args:
         features: [n, d], independent columns.

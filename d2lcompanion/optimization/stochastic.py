@@ -1,9 +1,9 @@
-"""Stochastic gradient descent on finite sums: sampling, a driver for many runs at once, averages.
+"""Stochastic gradient descent on finite sums: sampling, a driver for many runs, averages.
 
-A *finite sum* is f(x) = (1/n) Σᵢ fᵢ(x), one term for every row of the data. A step looks
-at b of the n terms and moves by their mean gradient. Whoever draws the rows decides what
-is random: they are an argument, so a run can be repeated and many runs, one a seed, can
-go side by side as rows of one tensor.
+A *finite sum* is f(x) = (1/n) Σᵢ fᵢ(x), one term for every row of the data. A step
+looks at b of the n terms and moves by their mean gradient. Whoever draws the rows
+decides what is random: they are an argument, so a run can be repeated and many runs,
+one a seed, can go side by side as rows of one tensor.
 """
 
 import math
@@ -116,7 +116,7 @@ def absolute_deviations_sum(features: Tensor, target: Tensor) -> FiniteSum:
     """fᵢ(w) = |aᵢᵀw − yᵢ|: convex, with a kink, and gradients no longer than ‖aᵢ‖.
 
     ∇fᵢ(w) = sign(aᵢᵀw − yᵢ) aᵢ; in the kink sign(0) = 0, which is a subgradient. The
-    Hessian is 0 wherever it exists. A minimizer is not listed: it takes a linear program.
+    Hessian is 0 where it exists. No minimizer is listed: it takes a linear program.
 
     Args:
         features: [n, d], n ≥ 1.
@@ -152,8 +152,8 @@ def absolute_deviations_sum(features: Tensor, target: Tensor) -> FiniteSum:
 def gradient_covariance(problem: FiniteSum, x: Tensor) -> Tensor:
     """C(x) = (1/n) Σᵢ (gᵢ − g)(gᵢ − g)ᵀ with gᵢ = ∇fᵢ(x) and g = ∇f(x).
 
-    The covariance of a single gradient, its row drawn uniformly. It divides by n, as all
-    n terms are known; nothing is estimated.
+    The covariance of a single gradient, its row drawn uniformly. It divides by n, as
+    all n terms are known; nothing is estimated.
 
     Args:
         problem: f.
@@ -169,7 +169,7 @@ def gradient_covariance(problem: FiniteSum, x: Tensor) -> Tensor:
 def gradient_variance(
     problem: FiniteSum, x: Tensor, *, batch_size: int = 1, replacement: bool = True
 ) -> float:
-    """E‖g_B − g‖², how far a batch gradient is from the full one, squared and on average.
+    """E‖g_B − g‖²: how far a batch gradient is from the full one, squared, on average.
 
     With σ² = tr C(x) it is σ²/b for b draws with replacement, and
     σ²/b · (n − b)/(n − 1) for b different rows.
@@ -277,7 +277,7 @@ def sgd(
 
     Leading dimensions of `indices` are independent runs, as of many seeds; they take
     their steps together. When the value of any run leaves [−10¹⁰⁰, 10¹⁰⁰] or is not
-    finite, all runs end at the record before, and the message names run, step and value.
+    finite, all end at the record before, and the message names run, step and value.
 
     Args:
         problem: f as a finite sum.
@@ -328,10 +328,10 @@ def sgd(
 def polyak_average(
     points: Tensor, *, first: int = 0, weights: Tensor | None = None
 ) -> Tensor:
-    """x̄ₜ = Σ wₖxₖ / Σ wₖ over k = s … t: the running mean of the iterates from s = first on.
+    """x̄ₜ = Σ wₖxₖ / Σ wₖ over k = s … t: the running mean from step s = first on.
 
-    Before s there is nothing to average: x̄ₜ = xₜ for t < s. It is summed around x_s, so
-    that little is lost where the iterates differ by less than their size.
+    Before s there is nothing to average: x̄ₜ = xₜ for t < s. It is summed around x_s,
+    so that little is lost where the iterates differ by less than their size.
 
     Args:
         points: [..., T+1, d], one iterate after the other.

@@ -24,11 +24,13 @@ from d2lcompanion.optimization import (
     checks,
     convexity,
     descent,
+    least_squares_noise,
     logistic,
     momentum,
     muon,
     objectives,
     rules,
+    stochastic,
     torch_optimizer,
 )
 from d2lcompanion.optimization.objectives import Objective
@@ -65,6 +67,8 @@ def tensors(result: Any) -> list[Tensor]:
         return [tensor for item in result for tensor in tensors(item)]
     if isinstance(result, descent.Trajectory):
         return [result.points, result.values, result.gradient_norms]
+    if isinstance(result, stochastic.StochasticTrajectory):
+        return [result.points, result.values]
     return []
 
 
@@ -230,6 +234,58 @@ CASES |= {
     ),
     "logistic.softmax_smoothness": (1.0, lambda: logistic.softmax_smoothness(gpu(5, 2))),
 }
+
+
+def sum_of_squares() -> stochastic.FiniteSum:
+    return stochastic.least_squares_sum(gpu(5, 2), gpu(5))
+
+
+def sampled(problem: stochastic.FiniteSum) -> list[Tensor]:
+    """The gradients of 4 points, each from 2 rows, beside f itself."""
+    rows = gpu(4, 2, dtype=torch.int64)
+    return [*evaluate(problem.objective), problem.sample_gradient(gpu(4, 2), rows)]
+
+
+CASES |= {
+    "stochastic.least_squares_sum": (1.0, lambda: sampled(sum_of_squares())),
+    "stochastic.absolute_deviations_sum": (
+        1.0,
+        lambda: sampled(stochastic.absolute_deviations_sum(gpu(5, 2), gpu(5))),
+    ),
+    "stochastic.gradient_covariance": (
+        1.0,
+        lambda: stochastic.gradient_covariance(sum_of_squares(), gpu(2)),
+    ),
+    "stochastic.gradient_variance": (
+        1.0,
+        lambda: stochastic.gradient_variance(sum_of_squares(), gpu(2), replacement=False),
+    ),
+    "stochastic.sgd": (
+        1.0,
+        lambda: stochastic.sgd(
+            sum_of_squares(),
+            gpu(2),
+            descent.gradient_descent,
+            indices=torch.empty(3, 4, 1, dtype=torch.int64),  # drawn on the CPU: 3 runs, 4 steps
+            schedule=0.1,
+        ),
+    ),
+    "stochastic.polyak_average": (1.0, lambda: stochastic.polyak_average(gpu(3, 5, 2), first=2)),
+    "least_squares_noise.expected_gaps": (
+        1.0,
+        lambda: least_squares_noise.expected_gaps(
+            gpu(5, 2), gpu(5), gpu(2), schedule=0.1, steps=2, batch_size=2
+        ),
+    ),
+    "least_squares_noise.stationary_gap": (
+        1.0,
+        lambda: least_squares_noise.stationary_gap(gpu(5, 2), gpu(5), 0.1),
+    ),
+    "least_squares_noise.mean_square_edge": (
+        1.0,
+        lambda: least_squares_noise.mean_square_edge(gpu(5, 2), batch_size=2),
+    ),
+}
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
 # These see no tensor.
@@ -261,6 +317,13 @@ PLAIN_NUMBERS = {
         "chain",
         "as_lambda_lr",
     )
+}
+PLAIN_NUMBERS |= {
+    "stochastic.sample_indices",
+    "stochastic.constant_rate",
+    "stochastic.exponential_rate",
+    "stochastic.polynomial_rate",
+    "stochastic.averaged_bound",
 }
 
 

@@ -152,6 +152,10 @@ QUERIES = {
         "zh": ("学习率调度", "预热", "余弦", "热重启", "范围测试", "锐度", "误差带"),
         "en": ("warm-up", "cosine", "range test", "one-cycle", "sharpness"),
     },
+    "optimization/stochastic-gradient-descent": {
+        "zh": ("随机梯度", "噪声底", "无放回", "尾部平均", "方差", "指数衰减"),
+        "en": ("noise floor", "reshuffling", "averaging", "unbiased"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

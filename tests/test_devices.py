@@ -19,7 +19,14 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import d2lcompanion.optimization
-from d2lcompanion.optimization import checks, descent, objectives
+from d2lcompanion.optimization import (
+    checks,
+    deep_gradients,
+    descent,
+    objectives,
+    random_matrices,
+    stationary_points,
+)
 from d2lcompanion.optimization.objectives import Objective
 
 
@@ -77,6 +84,11 @@ def run(method: descent.Method, **options: Any) -> descent.Trajectory:
     return descent.minimize(bowl(), gpu(3), method, steps=2, **options)
 
 
+def signals() -> deep_gradients.Signals:
+    weights = [gpu(5, 4), gpu(6, 5), gpu(3, 6)]
+    return deep_gradients.backpropagate(weights, gpu(7, 4), deep_gradients.SIGMOID, torch.tanh)
+
+
 # name → (what the questions are answered, the call)
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "objectives.quadratic": (1.0, lambda: on_data(objectives.quadratic(gpu(3, 3), linear=gpu(3)))),
@@ -132,8 +144,35 @@ CASES |= {
     "checks.require_vector": (1.0, lambda: checks.require_vector("x", gpu(3))),
     "checks.require_gradient": (1.0, lambda: checks.require_gradient(gpu(3), velocity=gpu(3))),
 }
+CASES |= {
+    "objectives.double_well": (1.0, lambda: evaluate(objectives.double_well())),
+    "random_matrices.is_positive_definite": (
+        1.0,
+        lambda: random_matrices.is_positive_definite(gpu(4, 3, 3)).float(),
+    ),
+    "stationary_points.noisy_gradient_descent": (
+        1.0,
+        lambda: stationary_points.noisy_gradient_descent(
+            gpu(4, 3), lr=0.1, noise=1.0, generator=torch.Generator("cpu")
+        ),
+    ),
+    "deep_gradients.backpropagate": (1.0, lambda: signals()),
+    "deep_gradients.weight_gradients": (1.0, lambda: deep_gradients.weight_gradients(signals())),
+    "deep_gradients.gradient_norms": (1.0, lambda: deep_gradients.gradient_norms(signals())),
+    "deep_gradients.cross_entropy_gradient": (
+        1.0,
+        lambda: deep_gradients.cross_entropy_gradient(gpu(4, 3), gpu(4, dtype=torch.int64)),
+    ),
+}
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
+# These draw where their generator is, or answer in words.
+ON_THE_CPU |= {
+    "random_matrices.gaussian_orthogonal_ensemble",
+    "deep_gradients.gaussian_weights",
+    "deep_gradients.mean_field_factor",
+    "stationary_points.classify_stationary_point",
+}
 # These see no tensor.
 PLAIN_NUMBERS = {
     "checks.require_positive",
@@ -142,6 +181,11 @@ PLAIN_NUMBERS = {
     "checks.require_decay",
     "checks.require_at_least",
     "checks.require_curvatures",
+}
+PLAIN_NUMBERS |= {
+    "random_matrices.positive_definite_share",
+    "random_matrices.wilson_interval",
+    "stationary_points.saddle_escape_steps",
 }
 
 

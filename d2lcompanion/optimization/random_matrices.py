@@ -28,7 +28,7 @@ def gaussian_orthogonal_ensemble(
     generator: torch.Generator,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """(A + Aᵀ)/2 with independent standard normal Aᵢⱼ: H = Hᵀ, var Hᵢᵢ = 1, var Hᵢⱼ = ½.
+    """(A + Aᵀ)/2 with independent standard normal Aᵢⱼ: var Hᵢᵢ = 1, var Hᵢⱼ = ½.
 
     The density of H is proportional to exp(−½ tr H²), so it is the same in all
     orthogonal coordinates. Conventions differ by a factor: others take A + Aᵀ, or

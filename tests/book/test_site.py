@@ -129,6 +129,19 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "optimization/introduction": {
+        "zh": (
+            "经验风险",
+            "泛化差距",
+            "鞍点",
+            "梯度消失",
+            "反向传播",
+            "随机矩阵",
+            "提前停止",
+            "sigmoid",
+        ),
+        "en": ("empirical risk", "saddle point", "backpropagation", "random matrix"),
+    },
     "optimization/gradient-descent": {
         "zh": (
             "梯度下降",

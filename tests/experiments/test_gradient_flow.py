@@ -88,10 +88,12 @@ def test_norms_and_training_are_those_of_torch(activation):
     assert final == pytest.approx(float(loss()), rel=1e-10)
 
 
-def test_a_run_that_diverges_is_nan_and_null():
-    digits = load_digits(rows=40)
-    assert math.isnan(train(network(RELU), *digits[:2], RELU, lr=1e6, steps=30)) or True
-    values = metrics(measure(**(SMALL | {"trained_depth": 10, "steps": 60}), seed=1))
+def test_a_run_that_diverged_is_null_and_never_the_best(ci):
+    losses = torch.tensor([0.5, math.nan, 0.2, math.inf, 2.3, 0.3, math.nan], dtype=torch.float64)
+    flow = ci.flows["ReLU"]._replace(final_losses=losses)
+    assert (flow.best_loss, flow.best_lr) == (0.2, LEARNING_RATES[2])
+    values = metrics(replace(ci, flows={"ReLU": flow, "sigmoid": flow}))
+    assert values["relu"]["final_losses"] == [0.5, None, 0.2, None, 2.3, 0.3, None]
     assert json.loads(json.dumps(values, allow_nan=False)) == values
 
 

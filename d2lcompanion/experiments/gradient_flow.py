@@ -81,7 +81,7 @@ class Preset:
 
 
 PRESETS = {
-    "ci": Preset(20, 64, 512, 10, trained_depth=10, trained_rows=256, steps=100),
+    "ci": Preset(20, 64, 512, 10, trained_depth=10, trained_rows=128, steps=100),
     "laptop": Preset(50, 256, 512, 20, trained_depth=20, trained_rows=256, steps=100),
     "gpu": Preset(
         100, 1024, 1797, 100, trained_depth=50, trained_rows=1797, steps=1000

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.data.digits import CLASSES, load_digits
+from d2lcompanion.data.digit_images import CLASSES, load_digit_images
 from d2lcompanion.optimization.deep_gradients import (
     RELU,
     SIGMOID,
@@ -147,8 +147,8 @@ def study(
     Raises:
         ValueError: if there are fewer digits than the preset asks for.
     """
-    digits = load_digits(rows=preset.rows)
-    trained = load_digits(rows=preset.trained_rows)
+    digits = load_digit_images(rows=preset.rows)
+    trained = load_digit_images(rows=preset.trained_rows)
     place = {"device": device, "dtype": dtype}
     images, labels = digits.images.to(**place), digits.labels.to(device)  # type: ignore[call-overload]
     few, few_labels = trained.images.to(**place), trained.labels.to(device)  # type: ignore[call-overload]

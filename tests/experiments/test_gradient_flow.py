@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from d2lcompanion.data.digits import load_digits
+from d2lcompanion.data.digit_images import load_digit_images
 from d2lcompanion.experiments.gradient_flow import (
     EXPERIMENT,
     LEARNING_RATES,
@@ -60,14 +60,14 @@ def test_only_relu_trains(ci):
     assert ci.flows["sigmoid"].best_loss == pytest.approx(ci.label_entropy, abs=1e-6)
     assert ci.flows["ReLU"].best_loss < 0.05
     assert ci.flows["ReLU"].best_lr == LEARNING_RATES[2] == pytest.approx(0.1)
-    labels = load_digits(rows=128).labels
+    labels = load_digit_images(rows=128).labels
     shares = torch.stack([(labels == k).double().mean() for k in range(10)])
     assert ci.label_entropy == pytest.approx(-float((shares * shares.log()).sum()))
 
 
 @pytest.mark.parametrize("activation", [SIGMOID, RELU], ids=lambda a: a.name)
 def test_norms_and_training_are_those_of_torch(activation):
-    digits = load_digits(rows=40)
+    digits = load_digit_images(rows=40)
     weights = network(activation)
     leaves = [w.clone().requires_grad_() for w in weights]
     optimizer = torch.optim.SGD(leaves, lr=0.1)

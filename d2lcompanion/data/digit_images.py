@@ -10,7 +10,7 @@ from d2lcompanion.extras import require
 CLASSES = 10
 
 
-class Digits(NamedTuple):
+class DigitImages(NamedTuple):
     """Images and what they show.
 
     Attributes:
@@ -24,7 +24,7 @@ class Digits(NamedTuple):
     source: str
 
 
-def load_digits(*, rows: int = 1797, standardized: bool = True) -> Digits:
+def load_digit_images(*, rows: int = 1797, standardized: bool = True) -> DigitImages:
     """The first `rows` of 1,797 digits that 43 people wrote.
 
     Args:
@@ -45,4 +45,4 @@ def load_digits(*, rows: int = 1797, standardized: bool = True) -> Digits:
     if standardized:
         images = (images - images.mean()) / images.std(correction=0)
         source += ", pixels with mean 0 and standard deviation 1"
-    return Digits(images[:rows], labels[:rows].long(), source + ".")
+    return DigitImages(images[:rows], labels[:rows].long(), source + ".")

@@ -44,7 +44,7 @@ def gaussian_orthogonal_ensemble(
     Raises:
         ValueError: if n or count is no whole number ≥ 1.
     Source:
-        Mehta (2004), *Random Matrices*, §2.3 and §2.5.
+        Mehta (2004), *Random Matrices*, §2.3 and §2.6.
     """
     require_at_least("n", n, 1)
     require_at_least("count", count, 1)

@@ -23,13 +23,16 @@ from d2lcompanion.optimization import (
     adaptive,
     checks,
     convexity,
+    deep_gradients,
     descent,
     least_squares_noise,
     logistic,
     momentum,
     muon,
     objectives,
+    random_matrices,
     rules,
+    stationary_points,
     stochastic,
     torch_optimizer,
 )
@@ -97,6 +100,11 @@ on_the_simplex = partial(convexity.projected_gradient, lr=0.1, project=convexity
 
 def labels(*shape: int) -> Tensor:
     return gpu(*shape, dtype=torch.long)
+
+
+def signals() -> deep_gradients.Signals:
+    weights = [gpu(5, 4), gpu(6, 5), gpu(3, 6)]
+    return deep_gradients.backpropagate(weights, gpu(7, 4), deep_gradients.SIGMOID, torch.tanh)
 
 
 # name → (what the questions are answered, the call)
@@ -286,8 +294,35 @@ CASES |= {
         lambda: least_squares_noise.mean_square_edge(gpu(5, 2), batch_size=2),
     ),
 }
+CASES |= {
+    "objectives.double_well": (1.0, lambda: evaluate(objectives.double_well())),
+    "random_matrices.is_positive_definite": (
+        1.0,
+        lambda: random_matrices.is_positive_definite(gpu(4, 3, 3)).float(),
+    ),
+    "stationary_points.noisy_gradient_descent": (
+        1.0,
+        lambda: stationary_points.noisy_gradient_descent(
+            gpu(4, 3), lr=0.1, noise=1.0, generator=torch.Generator("cpu")
+        ),
+    ),
+    "deep_gradients.backpropagate": (1.0, lambda: signals()),
+    "deep_gradients.weight_gradients": (1.0, lambda: deep_gradients.weight_gradients(signals())),
+    "deep_gradients.gradient_norms": (1.0, lambda: deep_gradients.gradient_norms(signals())),
+    "deep_gradients.cross_entropy_gradient": (
+        1.0,
+        lambda: deep_gradients.cross_entropy_gradient(gpu(4, 3), gpu(4, dtype=torch.int64)),
+    ),
+}
 # These make a float of a tensor of any device, on the CPU: a fake tensor has no values to move.
 ON_THE_CPU = {"descent.convergence_order", "descent.measured_rate", "objectives.saddle"}
+# These draw where their generator is, or answer in words.
+ON_THE_CPU |= {
+    "random_matrices.gaussian_orthogonal_ensemble",
+    "deep_gradients.gaussian_weights",
+    "deep_gradients.mean_field_factor",
+    "stationary_points.classify_stationary_point",
+}
 # These see no tensor.
 PLAIN_NUMBERS = {
     "checks.require_positive",
@@ -324,6 +359,11 @@ PLAIN_NUMBERS |= {
     "stochastic.exponential_rate",
     "stochastic.polynomial_rate",
     "stochastic.averaged_bound",
+}
+PLAIN_NUMBERS |= {
+    "random_matrices.positive_definite_share",
+    "random_matrices.wilson_interval",
+    "stationary_points.saddle_escape_steps",
 }
 
 

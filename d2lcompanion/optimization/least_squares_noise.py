@@ -18,7 +18,8 @@ from torch import Tensor
 
 from d2lcompanion.optimization.checks import require_at_least, require_shape
 from d2lcompanion.optimization.objectives import least_squares
-from d2lcompanion.optimization.stochastic import Schedule, constant_rate
+from d2lcompanion.optimization.schedules import Schedule
+from d2lcompanion.optimization.stochastic import constant_rate
 
 
 def expected_gaps(

@@ -38,7 +38,7 @@ def best_rates(
 ) -> list[float]:
     """The rates that make E[x_T²] smallest: ηₜ = 1/(λ(1 + t + σ²/(λ²E[x₀²]))).
 
-    One step is best with η = λv/(λ²v + σ²), where v = E[x²]; it gives 1/v ← 1/v + λ²/σ².
+    One step is best with η = λv/(λ²v + σ²), v = E[x²]; it gives 1/v ← 1/v + λ²/σ².
     As a smaller v is never worse later, the best single steps are the best sequence.
 
     Args:

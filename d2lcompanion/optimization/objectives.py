@@ -271,6 +271,29 @@ def saddle() -> Objective:
     return quadratic([2.0, -2.0], name="saddle")
 
 
+def double_well() -> Objective:
+    """f(x, y) = ½x² + ¼(y² − 1)²: two minima, 0 at (0, ±1), and a saddle point between them.
+
+    ∇f = (x, y³ − y), ∇²f = diag(1, 3y² − 1). At the origin f = ¼ and the Hessian has
+    the eigenvalues 1 and −1; the line y = 0 leads there and nowhere else.
+    """
+
+    def value(p: Tensor) -> Tensor:
+        x, y = p.unbind(-1)
+        return x**2 / 2 + (y**2 - 1) ** 2 / 4
+
+    def gradient(p: Tensor) -> Tensor:
+        x, y = p.unbind(-1)
+        return torch.stack([x, y**3 - y], -1)
+
+    def hessian(p: Tensor) -> Tensor:
+        x, y = p.unbind(-1)
+        return _symmetric(torch.ones_like(x), torch.zeros_like(x), 3 * y**2 - 1)
+
+    best = torch.tensor([[0.0, -1.0], [0.0, 1.0]], dtype=torch.float64)
+    return Objective("double well", value, gradient, hessian, 2, best, 0.0)
+
+
 def rosenbrock(a: float = 1.0, b: float = 100.0) -> Objective:
     """f(x, y) = (a − x)² + b(y − x²)²: a curved valley, minimum 0 at (a, a²), for b > 0.
 

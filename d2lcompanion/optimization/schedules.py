@@ -35,7 +35,7 @@ def constant(lr: float) -> Schedule:
 
 
 def factor(lr: float, gamma: float, *, every: int = 1, floor: float = 0.0) -> Schedule:
-    """η γ^⌊t/every⌋, but not below the floor: `StepLR`, and `ExponentialLR` for every = 1.
+    """η γ^⌊t/every⌋, not below the floor: `StepLR`; `ExponentialLR` for every = 1.
 
     Args:
         lr: η > 0, the first rate.
@@ -96,7 +96,7 @@ def inverse_power(lr: float, *, scale: float = 1.0, power: float = 0.5) -> Sched
 def polynomial(
     lr: float, steps: int, *, power: float = 1.0, end: float = 0.0
 ) -> Schedule:
-    """end + (η − end)(1 − t/T)^p until step T, then end: `PolynomialLR`; p = 1 is linear.
+    """end + (η − end)(1 − t/T)^p up to T, then end: `PolynomialLR`; p = 1 is linear.
 
     Args:
         lr: η > 0, the first rate.
@@ -170,10 +170,10 @@ def cosine_restarts(
 
 
 def warmup(schedule: Schedule, steps: int, *, start: float = 0.0) -> Schedule:
-    """A straight line from `start` to schedule(0) over W steps, then the schedule from its step 0.
+    """A line from `start` to schedule(0) in W steps, then the schedule from its step 0.
 
-    Rate t < W is start + (schedule(0) − start)t/W. With start = 0, as in the Transformer's
-    usual recipe, update 0 does nothing.
+    Rate t < W is start + (schedule(0) − start)t/W. With start = 0, as is usual for
+    Transformers, update 0 does nothing.
 
     Args:
         schedule: what to do after the warm-up.
@@ -197,7 +197,7 @@ def warmup(schedule: Schedule, steps: int, *, start: float = 0.0) -> Schedule:
 def warmup_stable_decay(
     lr: float, steps: int, *, warmup_steps: int, decay_steps: int, end: float = 0.0
 ) -> Schedule:
-    """A line up, a plateau at η, and at the end a line down: the length can be chosen late.
+    """A line up, a plateau at η, at the end a line down: the length can be chosen late.
 
     Unlike the cosine, the plateau does not depend on T: a run may go on from any point
     of it, and be finished by its own decay.
@@ -269,7 +269,7 @@ def one_cycle(
 
 
 def range_test(low: float, high: float, steps: int) -> Schedule:
-    """low · (high/low)^(t/(T−1)): from too small to too large, evenly on a logarithmic axis.
+    """low · (high/low)^(t/(T−1)): from too small to too large, evenly in the logarithm.
 
     Train once with it, plot the loss over the rate: rates somewhat below the point where
     the loss turns up are candidates. After step T − 1 the rate stays at high.
@@ -322,8 +322,9 @@ def as_lambda_lr(
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """PyTorch's scheduler object of a schedule; call its `step()` after each update.
 
-    Every group gets rate(t), whatever its lr was. The schedule has no state, so plotting
-    it uses up nothing; the object has one, the number of steps, which `state_dict` saves.
+    Every group gets rate(t), whatever its lr was. The schedule has no state, plotting
+    it uses up nothing; the object has one, the number of steps, which `state_dict`
+    saves.
 
     Args:
         optimizer: any of `torch.optim`, or of `as_torch_optimizer`; its lr must be > 0,

@@ -133,6 +133,19 @@ QUERIES = {
         "zh": ("凸函数", "詹森", "单纯形", "投影", "强凸", "权重衰减", "拉格朗日", "KKT"),
         "en": ("convex", "Jensen", "simplex", "projection", "weight decay", "KKT"),
     },
+    "optimization/introduction": {
+        "zh": (
+            "经验风险",
+            "泛化差距",
+            "鞍点",
+            "梯度消失",
+            "反向传播",
+            "随机矩阵",
+            "提前停止",
+            "sigmoid",
+        ),
+        "en": ("empirical risk", "saddle point", "backpropagation", "random matrix"),
+    },
     "optimization/gradient-descent": {
         "zh": (
             "梯度下降",

@@ -189,8 +189,8 @@ def optimal_heavy_ball(mu: float, smoothness: float) -> MomentumChoice:
 def nesterov_constants(mu: float, smoothness: float) -> MomentumChoice:
     """η = 1/L, β = (√κ − 1)/(√κ + 1): safe on every L-smooth, μ-strongly convex function.
 
-    The gap shrinks at least by 1 − 1/√κ a step; `rate` is its root, the factor of the
-    error.
+    f(xₖ) − f* ≤ (1 − 1/√κ)ᵏ (f(x₀) − f* + ½μ‖x₀ − x*‖²): a bound on the whole run, while
+    single steps may go up. `rate` is √(1 − 1/√κ), for the error ‖xₖ − x*‖.
 
     Args:
         mu: μ > 0.

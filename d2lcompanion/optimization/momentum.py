@@ -124,8 +124,8 @@ def mode_matrix(eta_lambda: Tensor | float, beta: Tensor | float) -> Tensor:
 def convergence_rate(eta_lambda: Tensor | float, beta: Tensor | float) -> Tensor:
     """The spectral radius of `mode_matrix`: the factor per step of heavy ball on ½λx².
 
-    With t = 1 + β − ηλ the eigenvalues solve z² − tz + β = 0. They are a complex pair of
-    modulus √β where t² < 4β, else real, and the larger has modulus (|t| + √(t² − 4β))/2.
+    With t = 1 + β − ηλ the eigenvalues solve z² − tz + β = 0: a complex pair of modulus
+    √β where t² < 4β, else real, and the larger has modulus (|t| + √(t² − 4β))/2.
     For 0 ≤ β < 1 the rate is below 1 if and only if 0 < ηλ < 2 + 2β.
 
     Args:

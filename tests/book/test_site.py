@@ -161,6 +161,10 @@ QUERIES = {
         ),
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
+    "optimization/momentum": {
+        "zh": ("动量法", "重球法", "相图", "阻尼", "过冲", "重启"),
+        "en": ("heavy ball", "Nesterov", "phase diagram", "overshoot"),
+    },
     "optimization/learning-rate-schedules": {
         "zh": ("学习率调度", "预热", "余弦", "热重启", "范围测试", "锐度", "误差带"),
         "en": ("warm-up", "cosine", "range test", "one-cycle", "sharpness"),

@@ -355,9 +355,6 @@ PLAIN_NUMBERS = {
 }
 PLAIN_NUMBERS |= {
     "stochastic.sample_indices",
-    "stochastic.constant_rate",
-    "stochastic.exponential_rate",
-    "stochastic.polynomial_rate",
     "stochastic.averaged_bound",
 }
 PLAIN_NUMBERS |= {

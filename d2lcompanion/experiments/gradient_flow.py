@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.data.digit_images import CLASSES, load_digit_images
+from d2lcompanion.data.digits import CLASSES, load_digit_images
 from d2lcompanion.optimization.deep_gradients import (
     RELU,
     SIGMOID,

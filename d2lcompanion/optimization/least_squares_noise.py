@@ -18,8 +18,7 @@ from torch import Tensor
 
 from d2lcompanion.optimization.checks import require_at_least, require_shape
 from d2lcompanion.optimization.objectives import least_squares
-from d2lcompanion.optimization.schedules import Schedule
-from d2lcompanion.optimization.stochastic import constant_rate
+from d2lcompanion.optimization.schedules import Schedule, constant
 
 
 def expected_gaps(
@@ -47,7 +46,7 @@ def expected_gaps(
             one another.
     """
     require_at_least("steps", steps, 0)
-    rate = schedule if callable(schedule) else constant_rate(schedule)
+    rate = schedule if callable(schedule) else constant(schedule)
     p = _problem(features, target, batch_size)
     require_shape("start", start, features.shape[1:])
     a, v, r, b = p.features, p.eigenvalues, p.residuals, batch_size

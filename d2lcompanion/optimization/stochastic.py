@@ -16,13 +16,12 @@ from torch import Tensor
 
 from d2lcompanion.optimization.checks import (
     require_at_least,
-    require_positive,
     require_shape,
 )
 from d2lcompanion.optimization.descent import DIVERGED
 from d2lcompanion.optimization.objectives import Objective, least_squares
 from d2lcompanion.optimization.rules import Rule, State
-from d2lcompanion.optimization.schedules import Schedule
+from d2lcompanion.optimization.schedules import Schedule, constant
 
 # ----------------------------------------------------------------------------------------- sampling
 
@@ -194,49 +193,6 @@ def gradient_variance(
     return variance * (n - b) / (n - 1) if n > 1 else 0.0
 
 
-# ---------------------------------------------------------------------------------------- schedules
-
-
-def constant_rate(lr: float) -> Schedule:
-    """ηₜ = η.
-
-    Raises:
-        ValueError: if lr is not positive and finite.
-    """
-    require_positive("lr", lr)
-    return lambda t: lr
-
-
-def exponential_rate(lr: float, decay: float) -> Schedule:
-    """ηₜ = η₀ e^(−λt): Σ ηₜ is finite, so a run can only go so far.
-
-    Args:
-        lr: η₀ > 0.
-        decay: λ > 0, per step.
-    Raises:
-        ValueError: if lr or decay is not positive and finite.
-    """
-    require_positive("lr", lr)
-    require_positive("decay", decay)
-    return lambda t: lr * math.exp(-decay * t)
-
-
-def polynomial_rate(lr: float, scale: float, power: float) -> Schedule:
-    """ηₜ = η₀ (1 + st)^(−p): Robbins and Monro's conditions hold for ½ < p ≤ 1.
-
-    Args:
-        lr: η₀ > 0.
-        scale: s > 0, per step; the decay begins after about 1/s steps.
-        power: p > 0.
-    Raises:
-        ValueError: if an argument is not positive and finite.
-    """
-    require_positive("lr", lr)
-    require_positive("scale", scale)
-    require_positive("power", power)
-    return lambda t: lr * float((1 + scale * t) ** -power)
-
-
 # ------------------------------------------------------------------------------------------- driver
 
 
@@ -292,7 +248,7 @@ def sgd(
             update has another shape than x.
     """
     require_at_least("every", every, 1)
-    rate = schedule if callable(schedule) else constant_rate(schedule)
+    rate = schedule if callable(schedule) else constant(schedule)
     x, rows = _runs(problem, start, indices)
     steps = len(rows)
     status: Literal["max_steps", "diverged"] = "max_steps"

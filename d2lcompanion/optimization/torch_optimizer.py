@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, overload
 
@@ -70,53 +70,54 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        groups = []
         for group in self.param_groups:
             require_nonnegative("lr", group["lr"])
-        if self._check_finite:
-            self._require_finite_gradients()
-        for group in self.param_groups:
+            params = [param for param in group["params"] if param.grad is not None]
+            grads = [param.grad for param in params]
             chosen = {k: v for k, v in group.items() if k not in NOT_OF_THE_RULE}
-            for param in group["params"]:
-                if param.grad is not None:
+            groups.append((params, grads, chosen))
+        if self._check_finite:
+            _require_finite([grad for _, grads, _ in groups for grad in grads])
+        in_place = IN_PLACE.get(self._core)
+        for params, grads, chosen in groups:
+            if in_place is not None:
+                in_place(params, grads, self._states(params), **chosen)
+            else:
+                for param in params:
                     self._move(param, chosen)
         return loss
 
-    def _move(self, param: Tensor, hyperparameters: dict[str, Any]) -> None:
-        """One step of one parameter."""
+    def _states(self, params: list[Tensor]) -> list[State]:
+        """What the rule remembers of each; nothing is looked up where it remembers nothing."""
+        if self._state_class is tuple:
+            return []
+        return [self._remembered(param) for param in params]
+
+    def _remembered(self, param: Tensor) -> State:
+        """The state of a parameter; made, and kept, when it is first asked for."""
         kept = self.state.get(param)
-        state = self._state_class(**kept) if kept else self._zeros(param)
-        if self._core in IN_PLACE:
-            IN_PLACE[self._core](param, param.grad, state, **hyperparameters)
-        else:
-            more = {"param": param} if self._takes_param else {}
-            idle = (
-                hyperparameters["lr"] == 0
-            )  # as schedules begin or end: only remember
-            lr = {"lr": 1.0} if idle else {}
-            update, state = self._core(
-                param.grad, state, **{**hyperparameters, **lr, **more}
-            )
-            if not idle:
-                param.add_(update)
+        if kept:
+            return self._state_class(**kept)  # type: ignore[no-any-return]
+        state = self._zeros(param)
+        self._keep(param, state)
+        return state
+
+    def _keep(self, param: Tensor, state: State) -> None:
         if state:
             self.state[param] = _as_dict(state)
 
-    def _require_finite_gradients(self) -> None:
-        """All gradients in one look: their norms are not finite if an entry is not."""
-        alike: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
-        for gradient in self._gradients():
-            alike.setdefault((gradient.device, gradient.dtype), []).append(gradient)
-        for gradients in alike.values():
-            norms = torch.stack(torch._foreach_norm(gradients))
-            if not math.isfinite(float(norms.sum())):
-                for gradient in gradients:
-                    require_gradient(gradient)  # names the entry, if it was no overflow
-
-    def _gradients(self) -> Iterator[Tensor]:
-        for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    yield param.grad
+    def _move(self, param: Tensor, hyperparameters: dict[str, Any]) -> None:
+        """One step of one parameter."""
+        more = {"param": param} if self._takes_param else {}
+        idle = hyperparameters["lr"] == 0  # as schedules begin or end: only remember
+        lr = {"lr": 1.0} if idle else {}
+        update, state = self._core(
+            param.grad, self._remembered(param), **{**hyperparameters, **lr, **more}
+        )
+        if not idle:
+            param.add_(update)
+        self._keep(param, state)
 
 
 def as_torch_optimizer(
@@ -157,31 +158,63 @@ def as_torch_optimizer(
     return RuleOptimizer(params, rule, chosen, check_finite=check_finite)
 
 
-# Rules whose update is −η times a tensor that exists anyway: the product is not formed.
+def _require_finite(grads: list[Tensor]) -> None:
+    """All gradients in one look: their sums are not finite if an entry is not.
+
+    Raises:
+        ValueError: if an entry is not finite; names it.
+    """
+    sums = [grad.sum() for grad in grads]
+    alike: dict[torch.device, list[Tensor]] = {}
+    for total in sums:
+        if not total.is_cpu:  # there, reading each number would wait for the device
+            alike.setdefault(total.device, []).append(total.float())
+    on_devices = [torch.stack(totals).sum() for totals in alike.values()]
+    on_cpu = [total for total in sums if total.is_cpu]
+    if not math.isfinite(sum(map(float, on_cpu + on_devices))):
+        for grad in grads:
+            require_gradient(grad)  # names the entry, if it was no overflow
 
 
-def _gradient_descent_(x: Tensor, grad: Tensor, state: State, *, lr: float) -> None:
-    x.add_(grad, alpha=-lr)
+# Rules whose update is −η times a tensor that exists anyway: the product is not formed. They
+# take lists, one entry a parameter; βv + g is one pass over memory when written as g + βv.
+
+
+def _gradient_descent_(
+    params: list[Tensor], grads: list[Tensor], states: list[State], *, lr: float
+) -> None:
+    if params:
+        torch._foreach_add_(params, grads, alpha=-lr)
 
 
 def _heavy_ball_(
-    x: Tensor,
-    grad: Tensor,
-    state: HeavyBallState,
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[HeavyBallState],
     *,
     lr: float,
     beta: float,
     dampening: float,
 ) -> None:
-    state.velocity.mul_(beta).add_(grad, alpha=1 - dampening)
-    x.add_(state.velocity, alpha=-lr)
+    for x, grad, (velocity,) in zip(params, grads, states, strict=True):
+        if dampening:
+            velocity.mul_(beta).add_(grad, alpha=1 - dampening)
+        else:
+            torch.add(grad, velocity, alpha=beta, out=velocity)
+        x.add_(velocity, alpha=-lr)
 
 
 def _nesterov_(
-    x: Tensor, grad: Tensor, state: HeavyBallState, *, lr: float, beta: float
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[HeavyBallState],
+    *,
+    lr: float,
+    beta: float,
 ) -> None:
-    state.velocity.mul_(beta).add_(grad)
-    x.add_(torch.add(grad, state.velocity, alpha=beta), alpha=-lr)
+    for x, grad, (velocity,) in zip(params, grads, states, strict=True):
+        torch.add(grad, velocity, alpha=beta, out=velocity)
+        x.add_(grad, alpha=-lr).add_(velocity, alpha=-lr * beta)
 
 
 IN_PLACE: dict[Any, Callable[..., None]] = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from d2lcompanion.data.digit_images import load_digit_images
+from d2lcompanion.data.digits import load_digit_images
 from d2lcompanion.experiments.gradient_flow import (
     EXPERIMENT,
     LEARNING_RATES,

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from d2lcompanion.optimization.descent import gradient_descent
 from d2lcompanion.optimization.least_squares_noise import mean_square_edge, stationary_gap
+from d2lcompanion.optimization.schedules import inverse_power
 from d2lcompanion.optimization.stochastic import (
     FiniteSum,
     averaged_bound,
     gradient_variance,
     least_squares_sum,
     polyak_average,
-    polynomial_rate,
     sgd,
 )
 
@@ -66,7 +66,7 @@ def test_a_constant_rate_never_rests(three):
 
 
 def test_one_over_t_is_the_running_mean_in_any_order(three):
-    inverse = polynomial_rate(1.0, 1.0, 1.0)
+    inverse = inverse_power(1.0, power=1.0)
     torch.testing.assert_close(run(three, [2, 0, 1], inverse)[:, 0], vector(0, 6, 3.5, 3))
     for order in itertools.permutations(range(3)):
         torch.testing.assert_close(run(three, list(order), inverse)[-1], vector(3))

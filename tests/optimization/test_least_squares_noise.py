@@ -16,8 +16,8 @@ from d2lcompanion.optimization.least_squares_noise import (
     stationary_gap,
 )
 from d2lcompanion.optimization.objectives import least_squares
+from d2lcompanion.optimization.schedules import factor
 from d2lcompanion.optimization.stochastic import (
-    exponential_rate,
     gradient_variance,
     least_squares_sum,
     sample_indices,
@@ -46,7 +46,7 @@ def second_moment_map(features: Tensor, lr: float, b: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("b", [1, 2])
-@pytest.mark.parametrize("schedule", [0.3, exponential_rate(0.3, 0.5)])
+@pytest.mark.parametrize("schedule", [0.3, factor(0.3, math.exp(-0.5))])
 def test_the_expectation_is_the_mean_over_every_possible_run(b, schedule):
     n, steps = (4, 4) if b == 1 else (3, 3)
     features, target = data(n, 2)
@@ -123,8 +123,8 @@ def test_no_residual_no_floor():
 def test_the_edge_is_where_the_map_of_second_moments_stops_to_contract(b):
     features, _ = data(15, 3)
     edge = mean_square_edge(features, batch_size=b)
-    for factor, stable in ((0.999, True), (1.001, False)):
-        eigenvalues = np.linalg.eigvals(second_moment_map(features, factor * edge, b))
+    for share, stable in ((0.999, True), (1.001, False)):
+        eigenvalues = np.linalg.eigvals(second_moment_map(features, share * edge, b))
         assert (np.abs(eigenvalues).max() < 1) == stable
 
 

@@ -106,6 +106,15 @@ def test_d2l_s_classes():
         assert warmup(cosine(base, full - warm, end=final), warm)(t) == pytest.approx(expected)
 
 
+def test_the_sums_of_robbins_and_monro():
+    """1/(t+1): Σ η grows like ln T, Σ η² tends to π²/6; the exponential's Σ η is bounded."""
+    inverse = list(map(inverse_power(1.0, power=1.0), range(100_000)))
+    assert sum(inverse) == pytest.approx(math.log(100_000) + 0.577216, abs=1e-4)
+    assert sum(eta**2 for eta in inverse) == pytest.approx(math.pi**2 / 6, abs=1e-4)
+    exponential = map(factor(1.0, math.exp(-0.01)), range(100_000))
+    assert sum(exponential) == pytest.approx(1 / (1 - math.exp(-0.01)))
+
+
 def test_warmup_stable_decay_by_hand():
     schedule = warmup_stable_decay(1.0, 10, warmup_steps=2, decay_steps=4)
     found = [schedule(t) for t in range(12)]

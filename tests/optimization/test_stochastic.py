@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 
 from d2lcompanion.optimization.descent import gradient_descent, minimize
 from d2lcompanion.optimization.objectives import least_squares, quadratic
+from d2lcompanion.optimization.schedules import factor, inverse_power
 from d2lcompanion.optimization.stochastic import (
     FiniteSum,
     absolute_deviations_sum,
     averaged_bound,
-    constant_rate,
-    exponential_rate,
     gradient_covariance,
     gradient_variance,
     least_squares_sum,
     polyak_average,
-    polynomial_rate,
     sample_indices,
     sgd,
 )
@@ -220,42 +218,6 @@ def test_bad_batches_are_named(problem, arguments, message):
         gradient_variance(problem, torch.zeros(2, 3))
 
 
-# ---------------------------------------------------------------------------------------- schedules
-
-
-def test_rates_by_hand():
-    assert [constant_rate(0.3)(t) for t in (0, 7)] == [0.3, 0.3]
-    assert exponential_rate(0.5, 0.1)(0) == 0.5
-    assert exponential_rate(0.5, 0.1)(20) == pytest.approx(0.5 * math.e**-2)
-    assert [polynomial_rate(1.0, 0.5, 0.5)(t) for t in (0, 6)] == [1.0, 0.5]
-    assert polynomial_rate(1.0, 1.0, 1.0)(3) == 0.25
-
-
-def test_the_sums_of_robbins_and_monro():
-    """1/(t+1): Σ η grows like ln T, Σ η² tends to π²/6; the exponential's Σ η is bounded."""
-    inverse = [polynomial_rate(1.0, 1.0, 1.0)(t) for t in range(100_000)]
-    assert sum(inverse) == pytest.approx(math.log(100_000) + 0.577216, abs=1e-4)
-    assert sum(eta**2 for eta in inverse) == pytest.approx(math.pi**2 / 6, abs=1e-4)
-    exponential = [exponential_rate(1.0, 0.01)(t) for t in range(100_000)]
-    assert sum(exponential) == pytest.approx(1 / (1 - math.exp(-0.01)))
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: constant_rate(0.0), "lr must be > 0 and finite, got 0.0"),
-        (lambda: exponential_rate(-1.0, 0.1), "lr must be > 0 and finite, got -1.0"),
-        (lambda: exponential_rate(0.1, 0.0), "decay must be > 0 and finite, got 0.0"),
-        (lambda: polynomial_rate(math.inf, 1, 1), "lr must be > 0 and finite, got inf"),
-        (lambda: polynomial_rate(0.1, 0, 1), "scale must be > 0 and finite, got 0"),
-        (lambda: polynomial_rate(0.1, 1, math.nan), "power must be > 0 and finite, got nan"),
-    ],
-)
-def test_bad_rates_are_named(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 # ------------------------------------------------------------------------------------------- driver
 
 
@@ -272,7 +234,7 @@ def test_a_run_is_a_slow_loop(problem):
         w = w - eta * gradient
         path.append(w)
     run = sgd(problem, [0.0, 0.0, 0.0], gradient_descent, indices=rows,
-              schedule=polynomial_rate(0.1, 0.5, 0.5))  # fmt: skip
+              schedule=inverse_power(0.1, scale=2.0))  # fmt: skip
     np.testing.assert_allclose(run.points, np.stack(path), rtol=1e-12)
     torch.testing.assert_close(run.values, problem.objective(run.points))
     assert run.measured.tolist() == list(range(10))
@@ -291,7 +253,7 @@ def test_a_run_is_torchs_sgd(problem):
         optimizer.step()
         scheduler.step()
     ours = sgd(problem, torch.zeros(3, dtype=torch.float64), gradient_descent, indices=rows,
-               schedule=exponential_rate(0.05, 0.1))  # fmt: skip
+               schedule=factor(0.05, math.exp(-0.1)))  # fmt: skip
     torch.testing.assert_close(ours.points[-1], w.detach())
 
 
@@ -388,7 +350,9 @@ def test_any_finite_sum_will_do():
     objective = quadratic([1.0], linear=[-float(a.mean())])
     problem = FiniteSum(objective, lambda x, rows: x - a[rows].mean(-1, keepdim=True), 4)
     rows = torch.arange(4)[:, None]
-    run = sgd(problem, [9.0], gradient_descent, indices=rows, schedule=polynomial_rate(1, 1, 1))
+    run = sgd(
+        problem, [9.0], gradient_descent, indices=rows, schedule=inverse_power(1.0, power=1.0)
+    )
     means = a.cumsum(0) / torch.arange(1, 5)
     torch.testing.assert_close(run.points[1:, 0], means)
 

@@ -2,7 +2,7 @@ import pytest
 import sklearn.datasets
 import torch
 
-from d2lcompanion.data.digit_images import load_digit_images
+from d2lcompanion.data.digits import load_digit_images
 
 
 def test_the_images_are_those_of_scikit_learn():

@@ -311,6 +311,8 @@ def _points(
     data: Array, roundings: list[_Rounding], logarithmic: list[bool] | None = None
 ) -> str:
     """Number of points, their mean (of log₁₀ on logarithmic axes), and up to nine of them."""
+    if not len(data):  # as the dividers of a colour bar, unless they are asked for
+        return "0 points"
     means = []
     for k, rounded in enumerate(roundings):
         column = data[:, k][np.isfinite(data[:, k])]

@@ -211,7 +211,7 @@ EXPERIMENT = Experiment(
             ".2g",
         ),
         *(
-            Column(f"{name}.{key}", Text(english, chinese), ".5f")
+            Column(f"{name}.{key}", Text(english, chinese), ".8g")
             for name, letters in (
                 ("gradient_descent", "GD"),
                 ("nesterov", "N"),

@@ -335,6 +335,7 @@ PLAIN_NUMBERS = {
     "momentum.nesterov_constants",
     "noisy_quadratic.mean_squares",
     "noisy_quadratic.best_rates",
+    "noisy_quadratic.momentum_floor",
 } | {
     f"schedules.{name}"
     for name in (

@@ -169,8 +169,10 @@ def optimal_heavy_ball(mu: float, smoothness: float) -> MomentumChoice:
     """η = 4/(√L + √μ)², β = ((√κ − 1)/(√κ + 1))², rate √β: the best on quadratics.
 
     With them t² ≤ 4β for every eigenvalue in [μ, L], with equality at both ends: all
-    modes shrink by √β, the two extreme ones with a factor k beside it. A promise for
-    quadratics only: `cycling_example` is one on which these numbers never converge.
+    modes shrink by √β, the two extreme ones with a factor k beside it: from rest the
+    steepest is (1 + (1 + √β)k)(−√β)ᵏ, and its part of the gap rises about κ/e²-fold at
+    first. A promise for quadratics only: on `cycling_example` these numbers never
+    converge.
 
     Args:
         mu: μ > 0, the smallest curvature.
@@ -189,8 +191,9 @@ def optimal_heavy_ball(mu: float, smoothness: float) -> MomentumChoice:
 def nesterov_constants(mu: float, smoothness: float) -> MomentumChoice:
     """η = 1/L, β = (√κ − 1)/(√κ + 1): safe on every L-smooth, μ-strongly convex function.
 
-    f(xₖ) − f* ≤ (1 − 1/√κ)ᵏ (f(x₀) − f* + ½μ‖x₀ − x*‖²): a bound on the whole run, while
-    single steps may go up. `rate` is √(1 − 1/√κ), for the error ‖xₖ − x*‖.
+    f(wₖ) − f* ≤ (1 − 1/√κ)ᵏ (f(w₀) − f* + ½μ‖w₀ − x*‖²) for the w of Nesterov's form: a
+    bound on the whole run, while single steps may go up. `rate` is √(1 − 1/√κ), for the
+    error ‖wₖ − x*‖.
 
     Args:
         mu: μ > 0.

@@ -1,8 +1,12 @@
-"""Gradient descent with noise on ½λx²: what a schedule leaves of E[x²], and the best there is."""
+"""Noisy gradients on ½λx²: what a schedule leaves of E[x²], the best, and momentum's floor."""
 
 from collections.abc import Sequence
 
-from d2lcompanion.optimization.checks import require_nonnegative, require_positive
+from d2lcompanion.optimization.checks import (
+    require_decay,
+    require_nonnegative,
+    require_positive,
+)
 
 
 def mean_squares(
@@ -55,3 +59,32 @@ def best_rates(
     require_nonnegative("noise", noise)
     delay = noise**2 / (curvature**2 * start)
     return [1 / (curvature * (1 + t + delay)) for t in range(steps)]
+
+
+def momentum_floor(lr: float, beta: float, *, curvature: float, noise: float) -> float:
+    """The noise floor lim E ½λxₜ² of heavy ball: ½ησ²(1 + β)/((1 − β)(2(1 + β) − ηλ)).
+
+    With v ← βv + λx + σξ, x ← x − ηv the points obey xₜ₊₁ = txₜ − βxₜ₋₁ − ησξₜ with
+    t = 1 + β − ηλ. Of a stationary sequence c₀ = E xₜ² and c₁ = E xₜxₜ₋₁ satisfy
+    c₁ = tc₀ − βc₁ and c₀ = (t² + β²)c₀ − 2tβc₁ + η²σ². For small ηλ the floor is about
+    ησ²/(4(1 − β)): what counts is the effective rate η/(1 − β).
+
+    Args:
+        lr: η > 0, with ηλ < 2(1 + β).
+        beta: β in [0, 1).
+        curvature: λ > 0.
+        noise: σ ≥ 0, the standard deviation of the gradient.
+    Raises:
+        ValueError: if a number is out of range, or ηλ is beyond the edge, where E x²
+            grows without bound.
+    """
+    require_positive("lr", lr)
+    require_decay("beta", beta)
+    require_positive("curvature", curvature)
+    require_nonnegative("noise", noise)
+    room = 2 * (1 + beta) - lr * curvature
+    if room <= 0:
+        raise ValueError(
+            f"lr must be below 2(1 + β)/λ = {2 * (1 + beta) / curvature:g}, got {lr}"
+        )
+    return 0.5 * lr * noise**2 * (1 + beta) / ((1 - beta) * room)

@@ -239,9 +239,8 @@ def _contours(contours: ContourSet, x: _Rounding, y: _Rounding) -> str:
         len(contours.get_paths())
     ):  # between two levels where contours are filled
         path = contours.get_paths()[k].deepcopy()
-        path.should_simplify = (
-            False  # simplified, a curve may close or not by its last bit
-        )
+        # Simplified, a curve may close or not by its last bit.
+        path.should_simplify = False
         pieces = path.to_polygons(closed_only=False)
         steps = np.concatenate(
             [np.empty((0, 2)), *(np.diff(_array(p), axis=0) for p in pieces)]
@@ -312,6 +311,8 @@ def _points(
     data: Array, roundings: list[_Rounding], logarithmic: list[bool] | None = None
 ) -> str:
     """Number of points, their mean (of log₁₀ on logarithmic axes), and up to nine of them."""
+    if not len(data):  # as the dividers of a colour bar, unless they are asked for
+        return "0 points"
     means = []
     for k, rounded in enumerate(roundings):
         column = data[:, k][np.isfinite(data[:, k])]

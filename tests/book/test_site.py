@@ -162,7 +162,7 @@ QUERIES = {
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
     "optimization/momentum": {
-        "zh": ("动量法", "重球法", "相图", "阻尼", "过冲", "重启"),
+        "zh": ("动量法", "重球法", "相图", "阻尼", "抑制", "过冲", "重启"),
         "en": ("heavy ball", "Nesterov", "phase diagram", "overshoot"),
     },
     "optimization/learning-rate-schedules": {

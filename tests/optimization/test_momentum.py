@@ -92,8 +92,71 @@ def test_the_bound_of_dampened_momentum(beta):
         assert (float(x.abs()) < 1e-6) == shrinks
 
 
+@pytest.mark.parametrize(("factor", "shrinks"), [(0.99, True), (1.01, False)])
+def test_the_bound_holds_for_torch_s_dampening_too(factor, shrinks):
+    """Errata E2: its first step is not dampened, which moves the start and not the edge."""
+    beta = 0.8
+    x = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    lr = factor * 2 * (1 + beta) / (1 - beta)
+    optimizer = torch.optim.SGD([x], lr=lr, momentum=beta, dampening=beta)
+    for _ in range(3000):
+        x.grad = x.detach().clone()
+        optimizer.step()
+    assert (float(x.detach().abs()) < 1e-6) == shrinks
+
+
+def test_torch_s_dampening_is_ours_begun_at_the_first_gradient():
+    f, beta = objectives.quadratic([1.0, 3.0]), 0.7
+    x = torch.tensor([2.0, -1.0], dtype=torch.float64)
+    w = x.clone().requires_grad_()
+    optimizer = torch.optim.SGD([w], lr=0.3, momentum=beta, dampening=beta)
+    state = HeavyBallState(f.gradient(x))
+    for _ in range(20):
+        w.grad = f.gradient(w.detach())
+        optimizer.step()
+        update, state = heavy_ball(f.gradient(x), state, lr=0.3, beta=beta, dampening=beta)
+        x = x + update
+        torch.testing.assert_close(w.detach(), x)
+
+
+@pytest.mark.parametrize("kappa", [1.0, 4.0, 470.0, 1e4])
+def test_the_modes_at_both_ends_have_double_roots(kappa):
+    """From rest z(k) = (1 + (1 ± √β)k)(∓√β)ᵏ; the gap of the steep one rises κ/e²-fold."""
+    best = optimal_heavy_ball(1.0, kappa)
+    f = objectives.quadratic([1.0, kappa])
+    method = first_order(heavy_ball, lr=best.lr, beta=best.beta)
+    steps = 20 + int(2 * math.sqrt(kappa))
+    z = minimize(f, [1.0, 1.0], method, steps=steps).points
+    k, r = torch.arange(len(z), dtype=torch.float64), best.rate  # it stops at 0
+    torch.testing.assert_close(z[:, 0], (1 + (1 - r) * k) * r**k, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(z[:, 1], (1 + (1 + r) * k) * (-r) ** k, rtol=1e-9, atol=1e-12)
+    if kappa > 100:
+        assert float(z[:, 1].square().max()) == pytest.approx(kappa / math.e**2, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["cycle", "quadratic"])
+def test_nesterov_s_bound_holds_for_the_whole_run(name):
+    """f(wₖ) − f* ≤ (1 − 1/√κ)ᵏ(f(w₀) − f* + ½μ‖w₀ − x*‖²) for w = x − η∇f(x)."""
+    kappa = 25.0
+    choice = nesterov_constants(1.0, kappa)
+    if name == "cycle":
+        f, start = momentum.cycling_example(), [3.3]
+    else:
+        f, start = objectives.quadratic([1.0, 3.0, kappa]), [1.0, -2.0, 0.5]
+    method = first_order(nesterov, lr=choice.lr, beta=choice.beta)
+    x = minimize(f, start, method, steps=150).points
+    w = torch.cat([x[:1], x[:-1] - choice.lr * f.gradient(x[:-1])])
+    promise = f(x[0]) + 0.5 * x[0].square().sum()  # f* = 0 at 0, μ = 1
+    bound = promise * (1 - 1 / math.sqrt(kappa)) ** torch.arange(len(x))
+    assert bool((f(w) <= bound).all())
+
+
 def test_the_book_s_claim_about_divergence_is_wrong():
     """Gradient descent (β = 0) at ηλ = 1.5 converges; it diverges above 2, not above 1."""
+    run = minimize(
+        objectives.quadratic([1.5]), 1.0, first_order(gradient_descent, lr=1.0), steps=60
+    )
+    assert float(run.points[-1].abs()) < 1e-12
     assert float(convergence_rate(1.5, 0.0)) == pytest.approx(0.5)
     assert float(convergence_rate(2.1, 0.0)) == pytest.approx(1.1)
 
@@ -107,6 +170,12 @@ def test_completing_the_square():
     z = x + torch.linalg.solve(q, c)
     square = 0.5 * z @ q @ z + 0.5 - 0.5 * c @ torch.linalg.solve(q, c)
     assert float(square) == pytest.approx(float(f(x)))
+    printed = x - torch.linalg.solve(q, c)  # the book's sign
+    wrong = 0.5 * printed @ q @ printed + 0.5 - 0.5 * c @ torch.linalg.solve(q, c)
+    assert abs(float(wrong - f(x))) > 1
+    minimizer = -torch.linalg.solve(q, c)
+    assert float(f.gradient(minimizer).norm()) < 1e-12
+    assert float(f.gradient(-minimizer).norm()) > 1
 
 
 @pytest.mark.parametrize(("mu", "smoothness"), [(1.0, 1.0), (1.0, 4.0), (0.1, 30.0), (1.0, 470.0)])

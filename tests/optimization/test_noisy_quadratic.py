@@ -3,9 +3,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import solve_discrete_lyapunov
 from scipy.optimize import minimize
 
-from d2lcompanion.optimization.noisy_quadratic import best_rates, mean_squares
+from d2lcompanion.optimization.momentum import mode_matrix
+from d2lcompanion.optimization.noisy_quadratic import best_rates, mean_squares, momentum_floor
 
 
 def test_by_hand_of_the_schedules_chapter():
@@ -32,6 +34,23 @@ def test_a_constant_rate_ends_at_its_floor():
     eta, lam, sigma = 0.1, 2.0, 3.0
     end = mean_squares([eta] * 500, start=1.0, curvature=lam, noise=sigma)[-1]
     assert end == pytest.approx(eta * sigma**2 / (lam * (2 - eta * lam)))
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("product", [1e-3, 0.5, 1.9, 0.95])
+def test_momentum_s_floor_solves_the_lyapunov_equation(product, beta):
+    """Σ = MΣMᵀ + η²σ²bbᵀ with b = (1, −1), for (ηv, x): scipy is the oracle."""
+    lam, sigma = 0.7, 1.5
+    eta = product / lam
+    noise = (eta * sigma) ** 2 * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    covariance = solve_discrete_lyapunov(mode_matrix(product, beta).numpy(), noise)
+    floor = momentum_floor(eta, beta, curvature=lam, noise=sigma)
+    assert floor == pytest.approx(0.5 * lam * covariance[1, 1], rel=1e-9)
+
+
+def test_momentum_s_floor_without_momentum_is_gradient_descent_s():
+    end = mean_squares([0.1] * 500, start=1.0, curvature=2.0, noise=3.0)[-1]
+    assert momentum_floor(0.1, 0.0, curvature=2.0, noise=3.0) == pytest.approx(end)
 
 
 @settings(max_examples=30, deadline=None)
@@ -61,3 +80,5 @@ def test_errors_name_the_number():
         best_rates(3, start=1.0, curvature=0.0, noise=1.0)
     with pytest.raises(ValueError, match="start must be > 0 and finite, got 0"):
         best_rates(3, start=0.0, curvature=1.0, noise=1.0)
+    with pytest.raises(ValueError, match=r"lr must be below 2\(1 \+ β\)/λ = 1\.5, got 1\.6"):
+        momentum_floor(1.6, 0.5, curvature=2.0, noise=1.0)

@@ -249,3 +249,12 @@ def test_titles_and_legends_of_the_whole_figure_count():
     assert fingerprint(fig) != before
     fig.legend(["loss"], title="runs")
     assert 'legend "runs" "loss"' in fingerprint(fig)
+
+
+def test_an_artist_without_points_has_no_mean():
+    """nan would agree with nothing, not even with itself; a colour bar has such an artist."""
+    fig, ax = plt.subplots()
+    plt.close(fig)
+    fig.colorbar(ax.imshow([[0.0, 1.0], [2.0, 3.0]]), ax=ax)
+    assert "0 points" in fingerprint(fig)
+    assert "nan" not in fingerprint(fig)

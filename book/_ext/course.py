@@ -1,6 +1,6 @@
 """What this book adds to Jupyter Book: two languages, outputs that are never stale, KaTeX without a network.
 
-The rest stands in modules of its own: badges, explorer, quiz, results_table, typesetting, wording.
+The rest stands in modules of its own: badges, errata, explorer, quiz, results_table, typesetting, wording.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ROOT = EXTENSIONS.parents[1]
 sys.path[:0] = [str(ROOT), str(EXTENSIONS)]
 
 import badges  # noqa: E402
+import errata  # noqa: E402
 import explorer  # noqa: E402
 import quiz  # noqa: E402
 import results_table  # noqa: E402
@@ -182,6 +183,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", remember_digest)
     app.connect("html-page-context", add_context)
     app.connect("build-finished", write_numbers)
-    for extension in (badges, explorer, quiz, results_table, typesetting, wording):
+    for extension in (badges, errata, explorer, quiz, results_table, typesetting, wording):
         extension.setup(app)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

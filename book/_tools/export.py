@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 
-from book._tools import myst, notebooks, project, site
+from book._tools import errata, myst, notebooks, project, site
 from book._tools.citations import authors
 from book._tools.myst import Block
 from book._tools.project import LANGUAGES, ROOT, WORK, Page
@@ -246,6 +246,11 @@ class Chapter:
 
         return results_table(find(block.argument), self.language)
 
+    def errata(self, block: Block) -> str:
+        """The errata, as on the site."""
+        folder = PurePosixPath(self.page.slug).parent.as_posix()
+        return self.markdown(myst.parse(errata.page_text(self.language, folder, self.root)))
+
     def directive(self, block: Block) -> str:
         """One directive as plain Markdown."""
         handlers: dict[str, Callable[[Block], str]] = {
@@ -255,6 +260,7 @@ class Chapter:
             "figure": self.figure,
             "quiz": self.quiz,
             "results-table": self.results,
+            "errata": self.errata,
             "explorer": lambda b: f"*{self.word('explorer')}*",
             "bibliography": lambda b: self.references(),
             "solution-start": lambda b: f"**{self.word('solution')}{self.reference(b.argument)}**",

@@ -110,6 +110,7 @@ def _figures(blocks: list[Block]) -> Iterator[Item]:
 def _exercises(blocks: list[Block]) -> Iterator[Item]:
     names = (
         "exercise", "exercise-start", "solution", "solution-start", "quiz", "results-table", "explorer",
+        "errata",
     )  # fmt: skip
     for block in blocks:
         if block.kind == "directive" and block.name in names:

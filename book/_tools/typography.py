@@ -59,9 +59,13 @@ def _prose(blocks: list[Block]) -> Iterator[tuple[int, str]]:
 def problems(page: Page, root: Path = ROOT) -> list[str]:
     """What AutoCorrect would change on the Chinese page, with file and line."""
     path = page.path("zh", root)
-    name = path.relative_to(root).as_posix()
+    return problems_in(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix())
+
+
+def problems_in(source: str, name: str) -> list[str]:
+    """What AutoCorrect would change in the MyST of a Chinese page called `name`."""
     found = []
-    for line, text in _prose(myst.parse(path.read_text(encoding="utf-8"))):
+    for line, text in _prose(myst.parse(source)):
         seen = shown(text)
         better = autocorrect_py.format(seen)
         if better != seen:

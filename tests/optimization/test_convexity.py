@@ -177,11 +177,14 @@ def test_the_search_checks_its_arguments(change, message):
         find_nonconvexity(**arguments, generator=generator())
 
 
-# ---------------------------------------------------------------------- local minima, erratum E7
+# ------------------------------------------------------------------------------------ local minima
 
 
 def test_a_plateau_has_minima_that_a_strict_definition_misses():
-    """max(|x| − 1, 0) is smallest on all of [−1, 1]; d2l §12.2.2.1 asks for f(x*) < f(x) nearby."""
+    """Erratum E7: d2l §12.2.2.1 asks for f(x*) < f(x) nearby, which no point of a plateau fulfils.
+
+    max(|x| − 1, 0) is smallest on all of [−1, 1].
+    """
     grid = torch.linspace(-2, 2, 401, dtype=torch.float64)
     f = (grid.abs() - 1).clamp(min=0)
     near = torch.stack([f[:-2], f[2:]])  # the neighbours of grid[1:-1]

@@ -145,7 +145,7 @@ def test_the_order_of_a_made_up_sequence(order):
 
 
 def test_newton_is_quadratic_and_gradient_descent_linear():
-    # The book calls the first "linear" and the second "constant" (E4).
+    """Erratum E4: the book calls the first "linear" and the second "constant"."""
     objective = quadratic([1.0, 4.0])
     linear = minimize(objective, [1.0, 1.0], descent(0.3), steps=30).points.norm(dim=1)
     assert convergence_order(linear[10:]) == pytest.approx(1, abs=1e-6)

@@ -81,7 +81,7 @@ def test_converges_exactly_inside_the_bound(product, beta):
 
 @pytest.mark.parametrize("beta", [0.2, 0.5, 0.9])
 def test_the_bound_of_dampened_momentum(beta):
-    """v ← βv + (1 − β)g is heavy ball with η(1 − β): 0 < ηλ < 2(1 + β)/(1 − β)."""
+    """Errata E2: v ← βv + (1 − β)g is heavy ball with η(1 − β): 0 < ηλ < 2(1 + β)/(1 − β)."""
     bound = 2 * (1 + beta) / (1 - beta)
     for factor, shrinks in ((0.99, True), (1.01, False)):
         x = torch.ones(1, dtype=torch.float64)
@@ -152,13 +152,30 @@ def test_nesterov_s_bound_holds_for_the_whole_run(name):
 
 
 def test_the_book_s_claim_about_divergence_is_wrong():
-    """Gradient descent (β = 0) at ηλ = 1.5 converges; it diverges above 2, not above 1."""
+    """Errata E2: gradient descent at ηλ = 1.5 converges; it diverges above 2, not above 1."""
     run = minimize(
         objectives.quadratic([1.5]), 1.0, first_order(gradient_descent, lr=1.0), steps=60
     )
     assert float(run.points[-1].abs()) < 1e-12
     assert float(convergence_rate(1.5, 0.0)) == pytest.approx(0.5)
     assert float(convergence_rate(2.1, 0.0)) == pytest.approx(1.1)
+
+
+def test_the_recursion_in_the_modes_has_the_rate():
+    """Errata E2: z(t) = (1 − ηΛ)z(t−1); the book's first recursion, (1 − Λ)z(t−1), lacks η."""
+    q = torch.tensor([[3.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+    c = torch.tensor([1.0, -4.0], dtype=torch.float64)
+    eigenvalues, u = torch.linalg.eigh(q)
+    f, lr, beta = objectives.quadratic(q, linear=c), 0.1, 0.6
+    for rule, momentum_ in ((gradient_descent, 0.0), (heavy_ball, beta)):
+        settings_ = {} if rule is gradient_descent else {"beta": beta}
+        x = minimize(f, [0.3, 0.7], first_order(rule, lr=lr, **settings_), steps=6).points
+        z = (x + torch.linalg.solve(q, c)) @ u
+        before = torch.cat([z[:1], z[:-2]])  # at rest before the first step
+        right = (1 - lr * eigenvalues) * z[:-1] + momentum_ * (z[:-1] - before)
+        printed = (1 - eigenvalues) * z[:-1] + momentum_ * (z[:-1] - before)
+        torch.testing.assert_close(z[1:], right)
+        assert float((z[1:] - printed).abs().max()) > 1
 
 
 def test_completing_the_square():

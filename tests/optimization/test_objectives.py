@@ -147,7 +147,7 @@ def test_the_books_functions():
 
 
 def test_minimizer_of_a_shifted_quadratic_has_a_minus_sign():
-    # x* = −Q⁻¹c; the sign that the book's chapter on momentum has wrong (E1).
+    """Erratum E1: x* = −Q⁻¹c; d2l §12.6 measures the distance from +Q⁻¹c."""
     q, c = torch.tensor([[2.0, 1.0], [1.0, 3.0]]).double(), torch.tensor([5.0, 5.0]).double()
     torch.testing.assert_close(
         quadratic(q, linear=c).minimizers, torch.tensor([[-2.0, -1.0]]).double()

@@ -432,13 +432,69 @@ def test_the_bound_holds_in_exact_expectation(rates):
     assert exact_expected_excess(rates, 1.0) <= averaged_bound(1.0, 1.0, rates) + 1e-12
 
 
-def test_the_last_point_is_not_bounded_by_it():
-    """Erratum E7: E R(xₜ) may not leave the sum over t. f = |x|, x₀ = 1, η = 0.1."""
+def absolute_value() -> FiniteSum:
+    """|x|, as a sum of one term."""
+    return absolute_deviations_sum(tensor(1.0)[:, None], tensor(0.0))
+
+
+def test_the_risk_of_one_point_may_not_leave_the_sum():
+    """Erratum E7: the bound is on Σ ηₜ E R(xₜ) / Σ ηₜ and on no single E R(xₜ).
+
+    R = |x|, x₀ = 1, η = 0.1, no noise: the mean keeps the bound, the first points are above it.
+    """
     rates = [0.1] * 100
     bound = averaged_bound(1.0, 1.0, rates)
     assert bound == pytest.approx(0.1)
-    first_points = [1 - 0.1 * t for t in range(5)]
-    assert all(abs(x) > bound for x in first_points)  # every xₜ in its place would be wrong
+    run = sgd(
+        absolute_value(),
+        tensor(1.0),
+        gradient_descent,
+        indices=torch.zeros(100, 1, dtype=torch.int64),
+        schedule=0.1,
+    )
+    risks = run.points[:-1, 0].abs()
+    assert float(risks.mean()) <= bound + 1e-12  # with equality, up to rounding
+    assert float(run.points[:-1].mean(0).abs()) <= bound
+    assert int((risks > bound + 1e-9).sum()) >= 9  # xₜ in the place of the mean would be wrong
+    assert float((risks - risks.mean()).abs().max()) > 0.8  # Σ ηₜR(xₜ)/Σ ηₜ is no R(xₜ)
+
+
+def test_the_bound_is_on_the_risk_of_the_average():
+    """Erratum E7: E[R(x̄)] − R*; the book prints [E[x̄]] − R*, which depends on where zero lies.
+
+    R(x) = E|x − c − a|, a = ±1 equally likely, so R* = 1; x₀ = c + 2 is at the distance 1.
+    """
+    rates = [0.3, 0.2, 0.5, 0.1]
+    bound = averaged_bound(1.0, 1.0, rates)
+    for c in (0.0, 100.0):
+        problem = absolute_deviations_sum(torch.ones(2, 1).double(), tensor(c - 1, c + 1))
+        draws = torch.tensor(list(itertools.product((0, 1), repeat=len(rates))))
+        risks, means = [], []
+        for rows in draws:  # every sequence of draws, equally likely
+            run = sgd(problem, tensor(c + 2), gradient_descent, indices=rows[:, None],
+                      schedule=lambda t: rates[t])  # fmt: skip
+            mean = float(tensor(*rates) @ run.points[:-1, 0] / sum(rates))
+            means.append(mean)
+            risks.append((abs(mean - c - 1) + abs(mean - c + 1)) / 2)
+        assert sum(risks) / len(risks) - 1 == pytest.approx(exact_expected_excess(rates, 1.0))
+        assert sum(risks) / len(risks) - 1 <= bound
+        printed = sum(means) / len(means) - 1
+        assert abs(printed - c) < 1  # it moves with the origin …
+    assert printed > bound  # … so it is bounded by nothing
+
+
+def test_the_gradient_is_taken_at_the_present_point(problem):
+    """Erratum E7: xₜ₊₁ = xₜ − ηₜ ∂ₓf(ξₜ, xₜ); the book leaves out the last t."""
+    rows, start = sample_indices(12, 9, replacement=True, generator=generator()), torch.ones(3)
+    features, target = data()
+    run = sgd(problem, start.double(), gradient_descent, indices=rows, schedule=0.2)
+    x, frozen = start.double(), start.double()
+    for i in rows[:, 0]:
+        a, y = features[i], target[i]
+        frozen = frozen - 0.2 * a * (a @ start.double() - y)
+        x = x - 0.2 * a * (a @ x - y)
+    torch.testing.assert_close(run.points[-1], x)
+    assert float((run.points[-1] - frozen).abs().max()) > 0.1
 
 
 @pytest.mark.parametrize(

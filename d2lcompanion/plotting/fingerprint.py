@@ -239,7 +239,9 @@ def _contours(contours: ContourSet, x: _Rounding, y: _Rounding) -> str:
         len(contours.get_paths())
     ):  # between two levels where contours are filled
         path = contours.get_paths()[k].deepcopy()
-        path.should_simplify = False  # simplified, a curve may close or not by its last bit
+        path.should_simplify = (
+            False  # simplified, a curve may close or not by its last bit
+        )
         pieces = path.to_polygons(closed_only=False)
         steps = np.concatenate(
             [np.empty((0, 2)), *(np.diff(_array(p), axis=0) for p in pieces)]

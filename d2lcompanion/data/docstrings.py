@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -29,9 +30,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 # What would give the answer away.
-NAMES = frozenset(
-    "matplotlib mpl pyplot plt numpy np scipy sp sklearn scikit torch pytorch".split()
-)
+NAMES = {"matplotlib", "mpl", "pyplot", "plt", "numpy", "np", "scipy", "sp"}
+NAMES |= {"sklearn", "scikit", "torch", "pytorch"}
 WORD = re.compile(r"[a-z]{2,}")
 HOLDERS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 BLOCKS = ("body", "handlers", "orelse", "finalbody")  # where statements hold statements
@@ -106,7 +106,9 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def docstrings(source: str) -> Iterator[str]:
     """All docstrings of a source text, in its order: of the module, classes and functions."""
-    waiting: list[ast.AST] = [ast.parse(source)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # escapes that a later Python will refuse
+        waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, HOLDERS) and (text := ast.get_docstring(node)):

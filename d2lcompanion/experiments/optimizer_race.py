@@ -141,7 +141,8 @@ def linear_race(
 ) -> dict[str, LinearRun]:
     """Choose a rate for every method on one order of batches, and run it on another."""
     found = {}
-    for name in track(methods, "least squares"):
+    for index in track(range(len(methods)), "least squares"):
+        name = methods[index]
 
         def once(lr: float, order: int, rule: Rule = LINEAR[name]) -> list[float]:
             return fit(
@@ -223,7 +224,8 @@ def image_race(
     """
     runs: dict[str, dict[float, History]] = {name: {} for name in methods}
     tasks = [(name, rate) for name in methods for rate in NETWORK[name][2]]
-    for name, rate in track(tasks, "training"):
+    for index in track(range(len(tasks)), "training"):
+        name, rate = tasks[index]
         rule, hyperparameters, _ = NETWORK[name]
         generator = torch.Generator().manual_seed(seed)
         net = small_cnn(channels, generator).to(images.train)
@@ -268,17 +270,21 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     """
     if context.accelerator.mixed_precision == "fp16":
         raise SettingsError("precision must be fp32 or bf16 here, got fp16")
-    common = {"batch_size": preset.batch_size, "seed": context.settings.seed}
     linear = linear_race(
-        load_diabetes(), passes=preset.passes, track=context.track, **common
+        load_diabetes(),
+        passes=preset.passes,
+        batch_size=preset.batch_size,
+        seed=context.settings.seed,
+        track=context.track,
     )
     with context.autocast():
         images = image_race(
             prepare(load_fashion_mnist(preset.images), context.device, context.dtype),
             channels=preset.channels,
             epochs=preset.epochs,
+            batch_size=preset.batch_size,
+            seed=context.settings.seed,
             track=context.track,
-            **common,
         )
     return {
         "diabetes": {

@@ -149,7 +149,8 @@ def study(
 ) -> dict[str, Tuned]:
     """Train every method at every rate on the same batches; the smaller rate wins a tie."""
     found = {}
-    for name in track(methods, "methods"):
+    for index in track(range(len(methods)), "methods"):
+        name = methods[index]
         learned = [
             train(
                 METHODS[name],

@@ -1,6 +1,7 @@
 import json
 import math
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_a_fit_is_torch_s(name, peer, options):
             residual = data.features[batch] @ w - data.target[batch]
             (0.5 * residual.square().mean()).backward()
             optimizer.step()
-        losses.append(float(0.5 * (data.features @ w - data.target).square().mean()))
+        losses.append(float(0.5 * (data.features @ w.detach() - data.target).square().mean()))
     assert ours == pytest.approx(losses, rel=1e-6)
 
 
@@ -124,7 +125,7 @@ def test_muon_for_matrices_is_torch_s_muon_and_adam():
 def test_every_method_has_as_many_rates_half_a_decade_apart():
     for _, _, rates in NETWORK.values():
         assert len(rates) == 4
-        steps = [b / a for a, b in zip(rates, rates[1:], strict=False)]
+        steps = [b / a for a, b in pairwise(rates)]
         assert all(2.9 < step < 3.4 for step in steps)
 
 

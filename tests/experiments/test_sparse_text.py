@@ -41,6 +41,7 @@ def test_the_split_uses_every_document_once():
     [("sgd", torch.optim.SGD), ("adagrad", torch.optim.Adagrad), ("adam", torch.optim.Adam)],
 )
 def test_training_is_torch_s(parts, name, peer):
+    parts = parts._replace(train=parts.train.double())
     ours = train(
         METHODS[name],
         parts,
@@ -50,7 +51,7 @@ def test_training_is_torch_s(parts, name, peer):
         batch_size=10,
         generator=torch.Generator().manual_seed(1),
     )
-    w = torch.zeros(parts.train.shape[1], 5, requires_grad=True)
+    w = torch.zeros(parts.train.shape[1], 5, dtype=torch.float64, requires_grad=True)
     optimizer = peer([w], lr=0.1)
     generator = torch.Generator().manual_seed(1)
     for _ in range(2):
@@ -59,7 +60,7 @@ def test_training_is_torch_s(parts, name, peer):
             scores = parts.train[batch] @ w
             torch.nn.functional.cross_entropy(scores, parts.train_labels[batch]).backward()
             optimizer.step()
-    torch.testing.assert_close(ours, w.detach(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(ours, w.detach(), rtol=1e-6, atol=1e-6)
 
 
 def test_long_training_classifies_as_scikit_learn_does(parts):

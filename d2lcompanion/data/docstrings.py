@@ -8,7 +8,9 @@ loader is called. The text is that of the locked versions, and the same on every
 
 import ast
 import functools
+import hashlib
 import importlib.util
+import itertools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -65,7 +67,8 @@ def load_docstrings(*, each: int = 600) -> Documents:
     the names of the packages; texts that come twice in a package are kept once.
 
     Args:
-        each: at most so many texts of a package, evenly spread over its files.
+        each: at most so many texts of a package; its files are read in an order that has
+            nothing to do with their names, until there are enough.
     Returns:
         The same object at every call: read it, do not change it.
     Raises:
@@ -77,7 +80,7 @@ def load_docstrings(*, each: int = 600) -> Documents:
     texts: list[frozenset[str]] = []
     labels: list[int] = []
     for label, package in enumerate(SOURCES):
-        kept = _spread(list(_texts(package)), each)
+        kept = list(itertools.islice(_texts(package), each))
         texts += kept
         labels += [label] * len(kept)
     vocabulary = tuple(sorted(frozenset().union(*texts)))
@@ -119,7 +122,7 @@ def docstrings(source: str) -> Iterator[str]:
 
 
 def _texts(package: str) -> Iterator[frozenset[str]]:
-    """The texts of a package as sets of words, in the order of its files; each once."""
+    """The texts of a package as sets of words, each once; file after file, in a mixed order."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(
@@ -127,21 +130,22 @@ def _texts(package: str) -> Iterator[frozenset[str]]:
         )
     root = Path(spec.origin).parent
     seen: set[tuple[str, ...]] = set()
-    for folder in SOURCES[package]:
-        for path in sorted((root / folder).rglob("*.py"), key=lambda p: p.as_posix()):
-            if any("test" in part for part in path.relative_to(root).parts):
-                continue
-            for text in docstrings(path.read_text(encoding="utf-8")):
-                words = words_of(text)
-                if len(words) >= SHORTEST and words not in seen:
-                    seen.add(words)
-                    yield frozenset(words)
+    files = [
+        path for folder in SOURCES[package] for path in (root / folder).rglob("*.py")
+    ]
+    for path in sorted(files, key=lambda path: _shuffled(path.relative_to(root))):
+        if any("test" in part for part in path.relative_to(root).parts):
+            continue
+        for text in docstrings(path.read_text(encoding="utf-8")):
+            words = words_of(text)
+            if len(words) >= SHORTEST and words not in seen:
+                seen.add(words)
+                yield frozenset(words)
 
 
-def _spread(texts: list[frozenset[str]], most: int) -> list[frozenset[str]]:
-    """At most so many, evenly spaced."""
-    kept = min(most, len(texts))
-    return [texts[i * len(texts) // kept] for i in range(kept)]
+def _shuffled(path: Path) -> str:
+    """A key that spreads neighbours, the same on every machine."""
+    return hashlib.sha256(path.as_posix().encode()).hexdigest()
 
 
 def _bags(texts: Sequence[frozenset[str]], vocabulary: Sequence[str]) -> Tensor:

@@ -32,8 +32,8 @@ def schedule_free_sgd(
 ) -> tuple[Tensor, ScheduleFreeState]:
     """z ← z − ηg; x ← x + (z − x)/t; the parameter becomes y = (1 − β)z + βx.
 
-    The parameter is y, where gradients are taken; **the answer is x**, the plain average
-    of z₁, …, zₜ: read `state.average` when the run is over, or to evaluate. β = 0 is
+    The parameter is y, where gradients are taken; the answer is x, the plain average of
+    z₁, …, zₜ: read `state.average` when the run is over, or to evaluate. β = 0 is
     averaged SGD, β near 1 takes gradients at the average itself. No number of steps
     enters, as it would in a cosine.
 

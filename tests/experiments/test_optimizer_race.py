@@ -12,17 +12,19 @@ from d2lcompanion.data.diabetes import load_diabetes
 from d2lcompanion.data.fashion_mnist import load_fashion_mnist
 from d2lcompanion.data.regression import RegressionData
 from d2lcompanion.experiments.image_classification import History, Images, prepare
+from d2lcompanion.experiments.image_race import (
+    NETWORK,
+    choose,
+    image_race,
+    muon_for_matrices,
+)
 from d2lcompanion.experiments.least_squares import solve
 from d2lcompanion.experiments.optimizer_race import (
     LINEAR,
-    NETWORK,
     Preset,
     _numbers,
-    choose,
     fit,
-    image_race,
     linear_race,
-    muon_for_matrices,
 )
 from d2lcompanion.optimization import adaptive
 from d2lcompanion.optimization.descent import gradient_descent

@@ -32,6 +32,7 @@ from d2lcompanion.optimization import (
     objectives,
     random_matrices,
     rules,
+    schedule_free,
     stationary_points,
     stochastic,
     torch_optimizer,
@@ -189,6 +190,7 @@ CASES |= {
     "momentum.cycling_example": (1.0, lambda: evaluate(momentum.cycling_example())),
     "muon.orthogonalize": (1.0, lambda: muon.orthogonalize(gpu(4, 3))),
     "muon.muon": (1.0, lambda: step(muon.muon)),
+    "schedule_free.schedule_free_sgd": (1.0, lambda: step(schedule_free.schedule_free_sgd)),
     "rules.initial_state": (1.0, lambda: rules.initial_state(momentum.heavy_ball, gpu(3))),
     "rules.checks_gradient": (1.0, lambda: step(adaptive.adam)),
     "torch_optimizer.as_torch_optimizer": (1.0, lambda: wrapped(momentum.nesterov)),
@@ -323,6 +325,8 @@ ON_THE_CPU |= {
     "deep_gradients.mean_field_factor",
     "stationary_points.classify_stationary_point",
 }
+# These play one number in float64, on the CPU.
+ON_THE_CPU |= {"online.play", "online.adagrad_bound"}
 # These see no tensor.
 PLAIN_NUMBERS = {
     "checks.require_positive",
@@ -362,6 +366,8 @@ PLAIN_NUMBERS |= {
     "random_matrices.positive_definite_share",
     "random_matrices.wilson_interval",
     "stationary_points.saddle_escape_steps",
+    "online.rare_large_slopes",
+    "rules.numbers_per_parameter",
 }
 
 

@@ -157,12 +157,10 @@ def two_batch_noise_scale(
 
 
 def _require_finite(name: str, x: Tensor) -> None:
-    bad = ~x.isfinite()
-    if bool(bad.any()):
-        first = bad.nonzero()[0].tolist()
-        raise ValueError(
-            f"{name} must be finite, got {float(x[tuple(first)])} at {first}"
-        )
+    if bool(x.isfinite().all()):
+        return
+    first = (~x.isfinite()).nonzero()[0].tolist()
+    raise ValueError(f"{name} must be finite, got {float(x[tuple(first)])} at {first}")
 
 
 # ------------------------------------------------------------------------------------------- speed

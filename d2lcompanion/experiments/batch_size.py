@@ -4,12 +4,12 @@ For every batch size all rates of one grid race, and the one whose mean loss ove
 runs is first at the target wins. Runs with new random numbers then measure how many steps
 it takes. Two numbers, S_min and E_min, are fitted to the steps of all batch sizes; their
 quotient is the critical batch size. It is compared with the gradient noise scale,
-measured along a run of the largest batch and averaged over its steps: theory says that
-the two agree where every step is the best one.
+averaged along a path of small steps on all rows: theory says that the two agree where
+every step is the best one and moves little.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -19,29 +19,20 @@ from torch import Tensor
 from d2lcompanion.data.airfoil import load_airfoil
 from d2lcompanion.data.diabetes import load_diabetes
 from d2lcompanion.data.fashion_mnist import load_fashion_mnist
-from d2lcompanion.data.regression import RegressionData
 from d2lcompanion.experiments.batch_size_problems import (
     Problem,
     image_problem,
     least_squares_problem,
 )
 from d2lcompanion.experiments.image_classification import prepare
+from d2lcompanion.experiments.published_batches import published_losses
 from d2lcompanion.optimization.critical_batch import Tradeoff, fit_tradeoff
-from d2lcompanion.optimization.minibatch import minibatches
-from d2lcompanion.optimization.stochastic import FiniteSum, least_squares_sum
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.progress import Track, silent
 
 CHECK = 0.03  # the loss is looked at whenever the steps have grown by this share
-NOISE_POINTS = 12  # the noise scale is measured at so many points of a run
-# Rate and epochs of each batch size as in d2l (12.5), and one more batch, of 1,000 rows.
-PUBLISHED = {
-    1500: (1.0, 10),
-    1: (0.005, 2),
-    100: (0.4, 2),
-    10: (0.05, 2),
-    1000: (0.6, 6),
-}
+FLOW = 8  # the noise scale is measured along steps so many times smaller than the best
+NOISE_POINTS = 24  # at about so many points
 
 # ------------------------------------------------------------------------------------- the preset
 
@@ -187,9 +178,10 @@ class BatchStudy:
         rates: the best rate of each.
         steps: S of each, from runs that the rate was not chosen by.
         tradeoff: the curve fitted to them.
-        path: steps of the run of the largest batch at which noise was measured.
+        path: steps of the path, of η/8 on all rows, at which noise was measured.
         noise_scales: name → noise scale at each of these steps.
-        predicted: name → its mean over the steps of that run.
+        predicted: name → its mean over that path; "hessian" has the weights 1/η_max of
+            the theory.
     """
 
     batch_sizes: list[int]
@@ -234,67 +226,42 @@ def study(
         chosen.append(rates[tuned.rate])
         fresh = race(problem, chosen[-1:], **options, generator=generator, track=track)  # type: ignore[arg-type]
         steps.append(fresh.steps)
-    kept = fresh.path[:-1][
-        :: max(1, len(fresh.path) // NOISE_POINTS)
-    ]  # where steps begin
-    measured = [problem.noise_scales(x) for _, x in kept]
-    path = [step for step, _ in kept]
+    flow = race(
+        problem,
+        [chosen[-1] / FLOW],
+        batch_size=problem.size,
+        runs=1,
+        target=target,
+        max_steps=FLOW * max_steps,
+        generator=generator,
+        track=track,
+    )
+    every = max(1, len(flow.path) // NOISE_POINTS)
+    kept = [*flow.path[:-1:every], flow.path[-1]]
+    path, measured = (
+        [step for step, _ in kept],
+        [problem.noise_scales(x) for _, x in kept],
+    )
     scales = {name: [m[name].batch for m in measured] for name in measured[0]}
-    predicted = {k: _mean_over_steps(path, v, fresh.steps) for k, v in scales.items()}
+    predicted = {"simple": _mean_over_path(path, scales["simple"], [1.0] * len(path))}
+    if "hessian" in scales:
+        curvatures = [
+            m["hessian"].signal / m["simple"].signal for m in measured
+        ]  # 1/η_max
+        predicted["hessian"] = _mean_over_path(path, scales["hessian"], curvatures)
     tradeoff = fit_tradeoff(list(batch_sizes), steps)
     return BatchStudy(
         list(batch_sizes), chosen, steps, tradeoff, path, scales, predicted
     )
 
 
-def _mean_over_steps(
-    steps: Sequence[int], values: Sequence[float], end: float
+def _mean_over_path(
+    steps: Sequence[int], values: Sequence[float], weights: Sequence[float]
 ) -> float:
-    """The mean over 0 … end of what each step saw at its beginning; the last may be cut."""
-    lengths = [b - a for a, b in zip(steps, [*steps[1:], end], strict=True)]
-    return sum(n * v for n, v in zip(lengths, values, strict=True)) / end
-
-
-# ------------------------------------------------------------------------------ the published runs
-
-
-def with_intercept(data: RegressionData) -> FiniteSum:
-    """Least squares with a constant column put in front of the features."""
-    ones = torch.ones_like(data.features[:, :1])
-    return least_squares_sum(torch.cat([ones, data.features], 1), data.target)
-
-
-def train_epochs(
-    problem: FiniteSum,
-    *,
-    lr: float,
-    batch_size: int,
-    epochs: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """f after every epoch, [epochs + 1], from 0, in reshuffled batches, none left out."""
-    x = torch.zeros(problem.objective.dim or 0, dtype=torch.float64)
-    rows, values = torch.arange(problem.size), [problem.objective(x)]
-    for _ in range(epochs):
-        for (batch,) in minibatches(rows, batch_size=batch_size, generator=generator):
-            x = x - lr * problem.sample_gradient(x, batch)
-        values.append(problem.objective(x))
-    return torch.stack(values)
-
-
-def published_losses(
-    data: RegressionData, generator: torch.Generator
-) -> dict[str, float]:
-    """The final loss with the book's rates and epochs, batch size → loss."""
-    problem = with_intercept(data)
-    return {
-        str(b): float(
-            train_epochs(
-                problem, lr=lr, batch_size=b, epochs=epochs, generator=generator
-            )[-1]
-        )
-        for b, (lr, epochs) in PUBLISHED.items()
-    }
+    """∫ values · weights d steps / ∫ weights d steps, by trapezoids."""
+    x, w = (torch.tensor(numbers, dtype=torch.float64) for numbers in (steps, weights))
+    v = torch.tensor(values, dtype=torch.float64)
+    return float(torch.trapezoid(v * w, x) / torch.trapezoid(w, x))
 
 
 # -------------------------------------------------------------------------------- the experiment
@@ -320,20 +287,15 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
             generator=context.generator,
             track=context.track,
         )
-    return {
-        **metrics(result),
-        "airfoil": _where_present(published_losses, context.generator),
-    }
+    return {**metrics(result), "airfoil": _airfoil_losses(context.generator)}
 
 
-def _where_present(
-    measure: Callable[[RegressionData, torch.Generator], dict[str, float]],
-    generator: torch.Generator,
-) -> dict[str, float] | None:
+def _airfoil_losses(generator: torch.Generator) -> dict[str, float] | None:
     try:
-        return measure(load_airfoil(), generator)
+        data = load_airfoil()
     except FileNotFoundError:
         return None
+    return published_losses(data, generator)
 
 
 def metrics(result: BatchStudy) -> dict[str, object]:

@@ -13,11 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from d2lcompanion.data.regression import RegressionData
 from d2lcompanion.experiments.image_classification import Images
-from d2lcompanion.optimization.minibatch import (
-    NoiseScale,
-    gradient_noise_scale,
-    two_batch_noise_scale,
-)
+from d2lcompanion.optimization.minibatch import NoiseScale, gradient_noise_scale
 from d2lcompanion.optimization.stochastic import least_squares_sum
 
 CHUNK = 240  # gradients of single images at a time
@@ -134,8 +130,7 @@ def image_problem(images: Images, hidden: int) -> Problem:
             each = gradient(x.expand(1, len(rows), -1), rows[:, None])[0]  # [chunk, p]
             squares += float(each.square().sum()) / n
             mean += each.sum(0) / n
-        return {
-            "simple": two_batch_noise_scale(squares, float(mean @ mean), small=1, big=n)
-        }
+        signal = float(mean @ mean)
+        return {"simple": NoiseScale(signal, squares - signal)}
 
     return Problem("fashion-mnist", n, start, gradient, loss, noise_scales)

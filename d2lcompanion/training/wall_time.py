@@ -106,6 +106,11 @@ def show_wall_rate(label: str, amount: float, unit: str) -> None:
     _show(label, f"{text} {unit}", "rate by the wall clock")
 
 
+def show_on_this_machine(label: str, value: str) -> None:
+    """Show "label: value" for what depends on the machine, as which files it has."""
+    _show(label, value, "depends on the machine")
+
+
 def device_clock(device: torch.device | None = None) -> Callable[[], float]:
     """A clock in seconds that waits for the device before it is read.
 

@@ -28,6 +28,7 @@ from d2lcompanion.experiments.published_batches import (
 )
 from d2lcompanion.optimization.descent import gradient_descent
 from d2lcompanion.optimization.least_squares_noise import expected_gaps
+from d2lcompanion.optimization.minibatch import gradient_noise_scale
 from d2lcompanion.optimization.stochastic import gradient_variance, least_squares_sum, sgd
 from d2lcompanion.training.results import metric_band, read_results
 
@@ -134,11 +135,8 @@ def test_the_network_s_noise_scale_by_single_images(few):
     each = torch.stack(
         [problem.gradient(x[None, None], torch.tensor([[i]]))[0, 0] for i in range(60)]
     )
-    mean = each.mean(0)
-    sample = float((each - mean).square().sum()) / 59
     found = problem.noise_scales(x)["simple"]
-    assert found.noise == pytest.approx(sample)
-    assert found.signal == pytest.approx(float(mean @ mean) - sample / 60)
+    assert found == pytest.approx(gradient_noise_scale(each), rel=1e-9)
 
 
 def test_a_mean_over_the_path_by_hand():

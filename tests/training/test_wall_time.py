@@ -12,6 +12,7 @@ from d2lcompanion.training import wall_time
 from d2lcompanion.training.wall_time import (
     Stopwatch,
     device_clock,
+    show_on_this_machine,
     show_wall_rate,
     show_wall_ratio,
     show_wall_time,
@@ -152,3 +153,8 @@ def test_the_device_clock_waits_before_every_reading(monkeypatch):
     assert second >= first
     device_clock()()
     assert len(waited) == 2
+
+
+def test_what_depends_on_the_machine_is_shown_as_it_is(capsys):
+    show_on_this_machine("airfoil", "not here")
+    assert capsys.readouterr().out == "airfoil: not here\n"

@@ -4,8 +4,8 @@ For every batch size all rates of one grid race, and the one whose mean loss ove
 runs is first at the target wins. Runs with new random numbers then measure how many steps
 it takes. Two numbers, S_min and E_min, are fitted to the steps of all batch sizes; their
 quotient is the critical batch size. It is compared with the gradient noise scale,
-averaged along a path of small steps on all rows: theory says that the two agree where
-every step is the best one and moves little.
+averaged along a path of small steps on all rows, as the theory has it, and along the run
+of the largest batch itself, as it is measured in practice.
 """
 
 import math
@@ -27,6 +27,7 @@ from d2lcompanion.experiments.batch_size_problems import (
 from d2lcompanion.experiments.image_classification import prepare
 from d2lcompanion.experiments.published_batches import published_losses
 from d2lcompanion.optimization.critical_batch import Tradeoff, fit_tradeoff
+from d2lcompanion.optimization.minibatch import NoiseScale
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.progress import Track, silent
 
@@ -180,8 +181,8 @@ class BatchStudy:
         tradeoff: the curve fitted to them.
         path: steps of the path, of η/8 on all rows, at which noise was measured.
         noise_scales: name → noise scale at each of these steps.
-        predicted: name → its mean over that path; "hessian" has the weights 1/η_max of
-            the theory.
+        predicted: name → its mean over that path, "hessian" with the weights 1/η_max of
+            the theory; "run" is "simple" over the steps of the largest batch's own run.
     """
 
     batch_sizes: list[int]
@@ -236,12 +237,8 @@ def study(
         generator=generator,
         track=track,
     )
-    every = max(1, len(flow.path) // NOISE_POINTS)
-    kept = [*flow.path[:-1:every], flow.path[-1]]
-    path, measured = (
-        [step for step, _ in kept],
-        [problem.noise_scales(x) for _, x in kept],
-    )
+    path, measured = _measure_noise(problem, flow)
+    own_path, own = _measure_noise(problem, fresh)
     scales = {name: [m[name].batch for m in measured] for name in measured[0]}
     predicted = {"simple": _mean_over_path(path, scales["simple"], [1.0] * len(path))}
     if "hessian" in scales:
@@ -249,10 +246,27 @@ def study(
             m["hessian"].signal / m["simple"].signal for m in measured
         ]  # 1/η_max
         predicted["hessian"] = _mean_over_path(path, scales["hessian"], curvatures)
+    began = [m["simple"].batch for m in own[:-1]]  # where the steps of the run began
+    predicted["run"] = _mean_of_steps(own_path[:-1], began, fresh.steps)
     tradeoff = fit_tradeoff(list(batch_sizes), steps)
     return BatchStudy(
         list(batch_sizes), chosen, steps, tradeoff, path, scales, predicted
     )
+
+
+def _measure_noise(
+    problem: Problem, arrival: Arrival
+) -> tuple[list[int], list[dict[str, NoiseScale]]]:
+    """Steps, and the noise scales there, at about NOISE_POINTS points and the last one."""
+    every = max(1, len(arrival.path) // NOISE_POINTS)
+    kept = [*arrival.path[:-1:every], arrival.path[-1]]
+    return [step for step, _ in kept], [problem.noise_scales(x) for _, x in kept]
+
+
+def _mean_of_steps(steps: Sequence[int], values: Sequence[float], end: float) -> float:
+    """The mean over 0 … end of what each step saw when it began; the last may be cut."""
+    lengths = [b - a for a, b in zip(steps, [*steps[1:], end], strict=True)]
+    return sum(n * v for n, v in zip(lengths, values, strict=True)) / end
 
 
 def _mean_over_path(
@@ -312,6 +326,7 @@ def metrics(result: BatchStudy) -> dict[str, object]:
         "noise_scales": result.noise_scales,
         "predicted": result.predicted,
         "ratio": result.tradeoff.critical_batch / result.predicted["simple"],
+        "ratio_run": result.tradeoff.critical_batch / result.predicted["run"],
     }
 
 
@@ -336,9 +351,13 @@ EXPERIMENT = Experiment(
             "critical_batch", Text("critical batch, fitted", "临界批量（拟合）"), ".3g"
         ),
         Column(
-            "predicted.simple", Text("noise scale on the way", "沿途的噪声尺度"), ".3g"
+            "predicted.simple",
+            Text("noise scale, small steps", "噪声尺度（小步）"),
+            ".3g",
         ),
-        Column("ratio", Text("fitted / noise scale", "拟合 / 噪声尺度"), ".2f"),
+        Column(
+            "predicted.run", Text("noise scale, own run", "噪声尺度（实跑）"), ".3g"
+        ),
         Column(
             "worst_misfit", Text("largest misfit (factor)", "最大偏差（倍）"), ".2f"
         ),

@@ -14,6 +14,7 @@ from d2lcompanion.experiments.batch_size import (
     EXPERIMENT,
     PRESETS,
     Preset,
+    _mean_of_steps,
     _mean_over_path,
     metrics,
     race,
@@ -144,6 +145,11 @@ def test_a_mean_over_the_path_by_hand():
     assert _mean_over_path([0, 2, 5], [4.0, 8.0, 8.0], [1.0] * 3) == pytest.approx(36 / 5)
     # 0·4 … 3·8 over one step of length 2, both integrands linear: 24/3
     assert _mean_over_path([0, 2], [4.0, 8.0], [0.0, 3.0]) == pytest.approx(8.0)
+
+
+def test_a_mean_of_steps_by_hand():
+    # 5 holds for 2 steps, 11 for 1.5: (10 + 16.5)/3.5
+    assert _mean_of_steps([0, 2], [5.0, 11.0], 3.5) == pytest.approx(26.5 / 3.5)
 
 
 def test_the_path_of_small_steps_is_an_integral_over_the_loss(diabetes):

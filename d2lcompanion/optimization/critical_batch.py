@@ -67,9 +67,9 @@ def best_rate(batch_size: float, *, largest: float, noise_scale: float) -> float
 def fit_tradeoff(batch_sizes: Sequence[float], steps: Sequence[float]) -> Tradeoff:
     """S_min and E_min whose curve lies closest to measured steps, in log S.
 
-    For a given B_crit the best log S_min is a mean, so one number is left to search for:
-    on a grid of log B_crit, ten thousand times beyond both ends of the batch sizes, then
-    by golden section.
+    For a given B_crit the best log S_min is a mean, so one number is left to search
+    for: on a grid of log B_crit, ten thousand times beyond both ends of the batch
+    sizes, then by golden section.
 
     Args:
         batch_sizes: B, [m], m ≥ 2 different ones.

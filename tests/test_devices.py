@@ -27,6 +27,8 @@ from d2lcompanion.optimization import (
     descent,
     least_squares_noise,
     logistic,
+    matrix_products,
+    minibatch,
     momentum,
     muon,
     objectives,
@@ -297,6 +299,33 @@ CASES |= {
     ),
 }
 CASES |= {
+    "minibatch.minibatches": (
+        1.0,  # the order is drawn on the CPU
+        lambda: list(
+            minibatch.minibatches(gpu(5, 2), gpu(5), batch_size=2, generator=torch.Generator("cpu"))
+        ),
+    ),
+    "matrix_products.elementwise": (
+        1.0,
+        lambda: matrix_products.elementwise(gpu(2, 3), gpu(3, 4)),
+    ),
+    "matrix_products.by_column": (1.0, lambda: matrix_products.by_column(gpu(2, 3), gpu(3, 4))),
+    "matrix_products.in_full": (1.0, lambda: matrix_products.in_full(gpu(2, 3), gpu(3, 4))),
+    "matrix_products.in_blocks": (
+        1.0,
+        lambda: matrix_products.in_blocks(gpu(2, 3), gpu(3, 4), columns=3),
+    ),
+}
+
+
+def weighted_noise() -> Tensor:
+    """The scale is made of numbers; what it is made from must not leave the GPU."""
+    scale = minibatch.gradient_noise_scale(gpu(5, 2), hessian=gpu(2, 2))
+    return gpu(1) * scale.signal * scale.noise
+
+
+CASES |= {
+    "minibatch.gradient_noise_scale": (1.0, weighted_noise),
     "objectives.double_well": (1.0, lambda: evaluate(objectives.double_well())),
     "random_matrices.is_positive_definite": (
         1.0,
@@ -361,6 +390,13 @@ PLAIN_NUMBERS = {
 PLAIN_NUMBERS |= {
     "stochastic.sample_indices",
     "stochastic.averaged_bound",
+}
+PLAIN_NUMBERS |= {
+    "minibatch.two_batch_noise_scale",
+    "minibatch.throughput",
+    "matrix_products.floating_point_operations",
+    "critical_batch.best_rate",
+    "critical_batch.fit_tradeoff",
 }
 PLAIN_NUMBERS |= {
     "random_matrices.positive_definite_share",

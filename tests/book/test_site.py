@@ -161,6 +161,10 @@ QUERIES = {
         ),
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
+    "optimization/minibatch-sgd": {
+        "zh": ("小批量", "噪声尺度", "临界批量", "线性缩放", "梯度累积", "向量化", "吞吐"),
+        "en": ("noise scale", "critical batch", "linear scaling", "accumulation"),
+    },
     "optimization/momentum": {
         "zh": ("动量法", "重球法", "相图", "阻尼", "抑制", "过冲", "重启"),
         "en": ("heavy ball", "Nesterov", "phase diagram", "overshoot"),

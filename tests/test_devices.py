@@ -27,11 +27,14 @@ from d2lcompanion.optimization import (
     descent,
     least_squares_noise,
     logistic,
+    matrix_products,
+    minibatch,
     momentum,
     muon,
     objectives,
     random_matrices,
     rules,
+    schedule_free,
     stationary_points,
     stochastic,
     torch_optimizer,
@@ -189,6 +192,7 @@ CASES |= {
     "momentum.cycling_example": (1.0, lambda: evaluate(momentum.cycling_example())),
     "muon.orthogonalize": (1.0, lambda: muon.orthogonalize(gpu(4, 3))),
     "muon.muon": (1.0, lambda: step(muon.muon)),
+    "schedule_free.schedule_free_sgd": (1.0, lambda: step(schedule_free.schedule_free_sgd)),
     "rules.initial_state": (1.0, lambda: rules.initial_state(momentum.heavy_ball, gpu(3))),
     "rules.checks_gradient": (1.0, lambda: step(adaptive.adam)),
     "torch_optimizer.as_torch_optimizer": (1.0, lambda: wrapped(momentum.nesterov)),
@@ -295,6 +299,33 @@ CASES |= {
     ),
 }
 CASES |= {
+    "minibatch.minibatches": (
+        1.0,  # the order is drawn on the CPU
+        lambda: list(
+            minibatch.minibatches(gpu(5, 2), gpu(5), batch_size=2, generator=torch.Generator("cpu"))
+        ),
+    ),
+    "matrix_products.elementwise": (
+        1.0,
+        lambda: matrix_products.elementwise(gpu(2, 3), gpu(3, 4)),
+    ),
+    "matrix_products.by_column": (1.0, lambda: matrix_products.by_column(gpu(2, 3), gpu(3, 4))),
+    "matrix_products.in_full": (1.0, lambda: matrix_products.in_full(gpu(2, 3), gpu(3, 4))),
+    "matrix_products.in_blocks": (
+        1.0,
+        lambda: matrix_products.in_blocks(gpu(2, 3), gpu(3, 4), columns=3),
+    ),
+}
+
+
+def weighted_noise() -> Tensor:
+    """The scale is made of numbers; what it is made from must not leave the GPU."""
+    scale = minibatch.gradient_noise_scale(gpu(5, 2), hessian=gpu(2, 2))
+    return gpu(1) * scale.signal * scale.noise
+
+
+CASES |= {
+    "minibatch.gradient_noise_scale": (1.0, weighted_noise),
     "objectives.double_well": (1.0, lambda: evaluate(objectives.double_well())),
     "random_matrices.is_positive_definite": (
         1.0,
@@ -323,6 +354,8 @@ ON_THE_CPU |= {
     "deep_gradients.mean_field_factor",
     "stationary_points.classify_stationary_point",
 }
+# These play one number in float64, on the CPU.
+ON_THE_CPU |= {"online.play", "online.adagrad_bound"}
 # These see no tensor.
 PLAIN_NUMBERS = {
     "checks.require_positive",
@@ -359,9 +392,18 @@ PLAIN_NUMBERS |= {
     "stochastic.averaged_bound",
 }
 PLAIN_NUMBERS |= {
+    "minibatch.two_batch_noise_scale",
+    "minibatch.throughput",
+    "matrix_products.floating_point_operations",
+    "critical_batch.best_rate",
+    "critical_batch.fit_tradeoff",
+}
+PLAIN_NUMBERS |= {
     "random_matrices.positive_definite_share",
     "random_matrices.wilson_interval",
     "stationary_points.saddle_escape_steps",
+    "online.rare_large_slopes",
+    "rules.numbers_per_parameter",
 }
 
 

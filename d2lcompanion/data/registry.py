@@ -6,6 +6,7 @@ whole or absent.
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def data_directory() -> Path:
     return (
         Path(chosen).expanduser()  # a shell leaves "~" alone inside quotes
         if chosen
-        else Path(require("pooch", "data").os_cache("d2lcompanion"))
+        else Path(_pooch().os_cache("d2lcompanion"))
     )
 
 
@@ -160,7 +161,7 @@ def fetch(name: str, *, allow_unverified: bool = False, progress: bool = True) -
                 f"{path} is not the file of the registry ({known_hash}): move it away"
             )
         if entry.checksum is None:
-            digest = require("pooch", "data").file_hash(str(path), alg="sha256")
+            digest = _pooch().file_hash(str(path), alg="sha256")
             _record(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
     return path
 
@@ -185,12 +186,12 @@ def _record(path: Path) -> Path:
 
 def _matches(path: Path, known_hash: str) -> bool:
     algorithm, digest = known_hash.split(":")
-    return bool(require("pooch", "data").file_hash(str(path), alg=algorithm) == digest)
+    return bool(_pooch().file_hash(str(path), alg=algorithm) == digest)
 
 
 def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) -> None:
     """Try the mirrors in order; pooch verifies a temporary file, then renames it."""
-    pooch = require("pooch", "data")
+    pooch = _pooch()
     failures = []
     for url in entry.urls:
         try:
@@ -237,3 +238,10 @@ class _RichBar:
 
     def close(self) -> None:
         """The context manager closes, also after an error."""
+
+
+def _pooch() -> Any:
+    """pooch, without what its tqdm says in a notebook: the progress bar here is Rich's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return require("pooch", "data")

@@ -187,8 +187,8 @@ def adam(
 ) -> tuple[Tensor, AdamState]:
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; x ← x − ηm̂/(√v̂ + ε).
 
-    m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) undo the start at zero: the weights of m sum to
-    (1 − β₁) Σ_{i=0}^{t−1} β₁ⁱ = 1 − β₁ᵗ.
+    m̂ = m/(1 − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ) undo the start at zero: the weights of m sum
+    to (1 − β₁) Σ_{i=0}^{t−1} β₁ⁱ = 1 − β₁ᵗ.
 
     Args:
         grad: g, any shape.

@@ -9,6 +9,7 @@ import html
 import math
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -88,6 +89,41 @@ def show_wall_ratio(label: str, ratio: float) -> None:
     _require_measured("ratio", ratio)
     text = f"{ratio:.3g}" if ratio < 999.5 else f"{ratio:.0f}"  # never 1.23e+03
     _show(label, f"{text}×", "ratio of wall times")
+
+
+def show_wall_rate(label: str, amount: float, unit: str) -> None:
+    """Show "label: 31.4 GFLOP/s", an amount a second, in the same way.
+
+    Args:
+        label: what was measured.
+        amount: a second.
+        unit: with its "/s".
+    Raises:
+        ValueError: if amount is negative or not finite.
+    """
+    _require_measured("amount", amount)
+    text = f"{amount:.3g}" if amount < 999.5 else f"{amount:,.0f}"
+    _show(label, f"{text} {unit}", "rate by the wall clock")
+
+
+def show_on_this_machine(label: str, value: str) -> None:
+    """Show "label: value" for what depends on the machine, as which files it has."""
+    _show(label, value, "depends on the machine")
+
+
+def device_clock(device: torch.device | None = None) -> Callable[[], float]:
+    """A clock in seconds that waits for the device before it is read.
+
+    Args:
+        device: where the work is done; None or cpu needs no waiting.
+    """
+    watch = Stopwatch(device)
+
+    def read() -> float:
+        watch._synchronize()
+        return time.perf_counter()
+
+    return read
 
 
 def bundle(label: str, value: str, kind: str) -> dict[str, str]:

@@ -161,9 +161,17 @@ QUERIES = {
         ),
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
+    "optimization/minibatch-sgd": {
+        "zh": ("小批量", "噪声尺度", "临界批量", "线性缩放", "梯度累积", "向量化", "吞吐"),
+        "en": ("noise scale", "critical batch", "linear scaling", "accumulation"),
+    },
     "optimization/momentum": {
         "zh": ("动量法", "重球法", "相图", "阻尼", "抑制", "过冲", "重启"),
         "en": ("heavy ball", "Nesterov", "phase diagram", "overshoot"),
+    },
+    "optimization/adaptive-methods": {
+        "zh": ("自适应方法", "遗憾", "罕见词", "偏差修正", "权重衰减", "无调度"),
+        "en": ("AdaGrad", "regret", "bias correction", "rare words", "schedule-free"),
     },
     "optimization/learning-rate-schedules": {
         "zh": ("学习率调度", "预热", "余弦", "热重启", "范围测试", "锐度", "误差带"),

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from d2lcompanion.training import wall_time
-from d2lcompanion.training.wall_time import Stopwatch, show_wall_ratio, show_wall_time
+from d2lcompanion.training.wall_time import (
+    Stopwatch,
+    device_clock,
+    show_on_this_machine,
+    show_wall_rate,
+    show_wall_ratio,
+    show_wall_time,
+)
 
 
 def test_a_stopwatch_measures_the_block():
@@ -121,3 +128,33 @@ def test_an_ipython_terminal_is_no_notebook(monkeypatch):
     ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace())
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     assert not wall_time.in_notebook()
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [(31.44, "31.4 GFLOP/s"), (123456.7, "123,457 GFLOP/s"), (0, "0 GFLOP/s")]
+)
+def test_a_rate_has_its_unit(amount, text, capsys):
+    show_wall_rate("in full", amount, "GFLOP/s")
+    assert capsys.readouterr().out == f"in full: {text}\n"
+
+
+def test_a_rate_that_is_none_is_named():
+    with pytest.raises(ValueError, match="amount must be ≥ 0 and finite, got nan"):
+        show_wall_rate("x", float("nan"), "rows/s")
+
+
+def test_the_device_clock_waits_before_every_reading(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    clock = device_clock(torch.device("cuda"))
+    assert waited == []
+    first, second = clock(), clock()
+    assert waited == [torch.device("cuda")] * 2
+    assert second >= first
+    device_clock()()
+    assert len(waited) == 2
+
+
+def test_what_depends_on_the_machine_is_shown_as_it_is(capsys):
+    show_on_this_machine("airfoil", "not here")
+    assert capsys.readouterr().out == "airfoil: not here\n"

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from book._tools import myst
+from book._tools import myst, project
 from book._tools.project import LANGUAGES, ROOT, Page
 
 FILE = "book/errata.toml"
@@ -74,11 +73,17 @@ class Erratum:
         return self.id + self.part
 
 
-def read(root: Path = ROOT) -> list[Erratum]:
-    """All errata, in the order of the file."""
+def read_all(root: Path = ROOT) -> list[Erratum]:
+    """Every row of the file, in its order."""
     rows = tomllib.loads((root / FILE).read_text(encoding="utf-8"))["erratum"]
     listed = ("source", "tests")
     return [Erratum(**{k: tuple(v) if k in listed else v for k, v in row.items()}) for row in rows]
+
+
+def read(root: Path = ROOT) -> list[Erratum]:
+    """The errata of the chapters that are there, in the order of the file."""
+    known = {page.slug for page in project.pages(root)}
+    return [row for row in read_all(root) if row.chapter in known]
 
 
 @cache
@@ -111,7 +116,7 @@ def place(row: Erratum, language: str, folder: str, root: Path = ROOT) -> str:
 
 def row_text(row: Erratum, language: str, folder: str, root: Path = ROOT) -> str:
     """One erratum as MyST: a heading, and a list that a phone can show."""
-    words: dict[str, Any] = WORDS[language]
+    words = WORDS[language]
     editions = [
         f"{EDITIONS[s['edition']][language]}{words['comma']}{s['place']}" for s in row.source
     ]
@@ -124,7 +129,7 @@ def row_text(row: Erratum, language: str, folder: str, root: Path = ROOT) -> str
         "says": row.says[language],
         "right": row.right[language],
         "here": place(row, language, folder, root),
-        "tests": words["comma"].join(f"`{test}`" for test in row.tests),
+        "tests": "".join(f"\n  - `{test}`" for test in row.tests),
     }
     items = [f"- **{words[key]}**{words['colon']}{text}" for key, text in lines.items()]
     head = f"(erratum-{row.name.lower()})=\n### {row.name} {row.title[language]}"

@@ -166,14 +166,14 @@ def test_the_recursion_in_the_modes_has_the_rate():
     q = torch.tensor([[3.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
     c = torch.tensor([1.0, -4.0], dtype=torch.float64)
     eigenvalues, u = torch.linalg.eigh(q)
-    f, lr, beta = objectives.quadratic(q, linear=c), 0.1, 0.6
-    for rule, momentum_ in ((gradient_descent, 0.0), (heavy_ball, beta)):
-        settings_ = {} if rule is gradient_descent else {"beta": beta}
-        x = minimize(f, [0.3, 0.7], first_order(rule, lr=lr, **settings_), steps=6).points
+    f, lr = objectives.quadratic(q, linear=c), 0.1
+    for rule, options in ((gradient_descent, {}), (heavy_ball, {"beta": 0.6})):
+        x = minimize(f, [0.3, 0.7], first_order(rule, lr=lr, **options), steps=6).points
         z = (x + torch.linalg.solve(q, c)) @ u
         before = torch.cat([z[:1], z[:-2]])  # at rest before the first step
-        right = (1 - lr * eigenvalues) * z[:-1] + momentum_ * (z[:-1] - before)
-        printed = (1 - eigenvalues) * z[:-1] + momentum_ * (z[:-1] - before)
+        inertia = options.get("beta", 0.0) * (z[:-1] - before)
+        right = (1 - lr * eigenvalues) * z[:-1] + inertia
+        printed = (1 - eigenvalues) * z[:-1] + inertia
         torch.testing.assert_close(z[1:], right)
         assert float((z[1:] - printed).abs().max()) > 1
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from book._tools import myst, project
 from book._tools.project import LANGUAGES, ROOT, Page
@@ -27,9 +28,9 @@ KINDS = {
 EQUATION = {"en": "equation {}", "zh": "式 {}"}
 WORDS = {
     "en": {"source": "Where", "says": "The book", "right": "Right", "here": "In this course",
-           "tests": "Tests", "colon": ": ", "comma": ", ", "semicolon": "; ", "kind": " ({})"},
+           "tests": "Tests", "colon": ": ", "comma": ", ", "list": ", ", "semicolon": "; ", "kind": " ({})"},
     "zh": {"source": "出处", "says": "书中", "right": "正确", "here": "本课程",
-           "tests": "测试", "colon": "：", "comma": "，", "semicolon": "；", "kind": "（{}）"},
+           "tests": "测试", "colon": "：", "comma": "，", "list": "、", "semicolon": "；", "kind": "（{}）"},
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class Erratum:
     id: str  # E7
     title: Mapping[str, str]
     kind: str  # code or text
-    source: tuple[Mapping[str, str], ...]  # edition and place
+    source: tuple[Mapping[str, Any], ...]  # edition, and where in it (at)
     says: Mapping[str, str]
     right: Mapping[str, str]
     chapter: str  # optimization/momentum
@@ -61,7 +62,7 @@ class Erratum:
                 raise ValueError(f"{self.name}: {field} needs a text in each of {LANGUAGES}")
         if self.kind not in KINDS:
             raise ValueError(f"{self.name}: kind must be in {sorted(KINDS)}, got {self.kind!r}")
-        wrong = [place for place in self.source if place["edition"] not in EDITIONS]
+        wrong = [s for s in self.source if s["edition"] not in EDITIONS or not s["at"]]
         if wrong or not self.source:
             raise ValueError(f"{self.name}: source needs editions of {sorted(EDITIONS)}: {wrong}")
         if not self.tests:
@@ -118,7 +119,8 @@ def row_text(row: Erratum, language: str, folder: str, root: Path = ROOT) -> str
     """One erratum as MyST: a heading, and a list that a phone can show."""
     words = WORDS[language]
     editions = [
-        f"{EDITIONS[s['edition']][language]}{words['comma']}{s['place']}" for s in row.source
+        f"{EDITIONS[s['edition']][language]}{words['comma']}{words['list'].join(s['at'])}"
+        for s in row.source
     ]
     source = words["semicolon"].join(editions) + words["kind"].format(KINDS[row.kind][language])
     if row.thread:

@@ -28,10 +28,10 @@ def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None
         group = nodes.inline("", "", math.deepcopy(), classes=["nobreak"])
         if isinstance(before, nodes.Text) and before.endswith(tuple(OPENING)):
             group.insert(0, nodes.Text(before[-1]))
-            parent.replace(before, nodes.Text(before[:-1]))
+            parent[here - 1] = nodes.Text(before[:-1])  # by place: equal texts are equal
         if isinstance(after, nodes.Text) and after.startswith(tuple(CLOSING)):
             group.append(nodes.Text(after[0]))
-            parent.replace(after, nodes.Text(after[1:]))
+            parent[here + 1] = nodes.Text(after[1:])
         if len(group) > 1:
             parent.replace(math, group)
 

@@ -71,12 +71,15 @@ def plot_bands(
     xlabel: str = "step",
     floor: float | None = None,
     log: bool = False,
+    first: int = 0,
+    every: int = 1,
 ) -> Figure:
     """Mean over seeds, with a band of ± one standard deviation (ddof 1).
 
     Args:
-        runs: label → [seeds, T+1], two or more seeds.
+        runs: label → [seeds, m], two or more seeds.
         ylabel, xlabel, floor, log: as in `plot_convergence`.
+        first, every: column k was measured at first + k · every.
     Raises:
         ValueError: if there is no entry, or one has fewer than two seeds.
     """
@@ -86,10 +89,10 @@ def plot_bands(
         y = _array(seeds)
         if y.ndim != 2 or len(y) < 2 or y.shape[1] == 0:
             raise ValueError(
-                f"{label!r} must be [seeds ≥ 2, T+1], got shape {list(y.shape)}"
+                f"{label!r} must be [seeds ≥ 2, m], got shape {list(y.shape)}"
             )
         mean, sd = y.mean(0), y.std(0, ddof=1)
-        steps = np.arange(y.shape[1])
+        steps = first + every * np.arange(y.shape[1])
         ax.plot(steps, mean, color=colour, label=f"{label} (mean ± sd, {len(y)} seeds)")
         ax.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.2, lw=0)
     _finish(ax, xlabel, ylabel, floor, log)

@@ -82,6 +82,12 @@ def test_long_legends_get_a_higher_figure_and_leave_the_axes_alone():
     assert heights[1] == pytest.approx(heights[0], rel=0.1)
 
 
+def test_bands_stand_where_they_were_measured():
+    figure = plot_bands({"a": torch.rand(3, 4)}, ylabel="loss", first=1, every=10)
+    line = figure.figure.axes[0].lines[0]
+    assert line.get_xdata().tolist() == [1, 11, 21, 31]
+
+
 def test_bands_are_mean_and_standard_deviation():
     runs = torch.tensor([[1.0, 2.0], [3.0, 2.0], [5.0, 5.0]])
     figure = plot_bands({"sgd": runs}, ylabel="loss", floor=0.5)

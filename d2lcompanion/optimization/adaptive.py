@@ -106,7 +106,7 @@ def rmsprop(
         Tieleman & Hinton (2012), lecture 6.5; d2l, §12.8.
     """
     _require_numbers(lr, eps, gamma=gamma)
-    squares = torch.lerp(grad.square(), state.squares, gamma)
+    squares = (gamma * state.squares).addcmul_(grad, grad, value=1 - gamma)
     update = _by_root(grad, squares, eps, inside_root).mul_(-lr)
     return update, RMSPropState(squares)
 
@@ -152,7 +152,7 @@ def adadelta(
     """
     _require_numbers(lr, rho=rho)
     require_positive("eps", eps)
-    squares = torch.lerp(grad.square(), state.squares, rho)
+    squares = (rho * state.squares).addcmul_(grad, grad, value=1 - rho)
     scale = (state.squared_updates + eps).div_(squares + eps).sqrt_()
     rescaled = scale.mul_(grad)  # u
     squared_updates = torch.lerp(rescaled.square(), state.squared_updates, rho)
@@ -452,7 +452,7 @@ def _moments(
 ) -> tuple[Tensor, Tensor, int]:
     """(m, v, t) after this gradient."""
     first = torch.lerp(grad, state.first, beta1)
-    second = torch.lerp(grad.square(), state.second, beta2)
+    second = (beta2 * state.second).addcmul_(grad, grad, value=1 - beta2)
     return first, second, state.steps + 1
 
 
@@ -482,7 +482,7 @@ def _divide(grad: Tensor, root: Tensor, eps: float) -> Tensor:
 
     `root` is overwritten.
     """
-    quotient = grad / root.add_(eps)
+    quotient = torch.div(grad, root.add_(eps), out=root)
     return quotient if eps > 0 else quotient.nan_to_num_(nan=0.0)
 
 

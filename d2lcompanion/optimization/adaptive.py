@@ -274,7 +274,7 @@ def amsgrad(
     beta2: float = 0.999,
     eps: float = 1e-8,
 ) -> tuple[Tensor, AMSGradState]:
-    """Adam with v_max ← max(v_max, v) in place of v: the rate of a coordinate never grows.
+    """Adam with v_max ← max(v_max, v) in place of v, so that η/√v_max never grows.
 
     As in PyTorch the maximum is taken of v, and then divided by 1 − β₂ᵗ; the paper has
     no such correction.

@@ -113,7 +113,7 @@ def mode_matrix(eta_lambda: Tensor | float, beta: Tensor | float) -> Tensor:
     Returns:
         [..., 2, 2], float64 unless ηλ or β is a tensor of another type.
     Source:
-        d2l, §12.6.3.2, with the η that its recursion lacks (errata E2).
+        d2l, §12.6.3.2; there the recursion of gradient descent lacks the η (errata E2).
     """
     product, decay = _broadcast(eta_lambda, beta)
     top = torch.stack([decay, product], -1)

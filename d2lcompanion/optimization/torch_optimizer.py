@@ -164,13 +164,14 @@ def _require_finite(grads: list[Tensor]) -> None:
     Raises:
         ValueError: if an entry is not finite; names it.
     """
-    sums = [grad.sum() for grad in grads]
+    on_cpu: list[Tensor] = []
     alike: dict[torch.device, list[Tensor]] = {}
-    for total in sums:
-        if not total.is_cpu:  # there, reading each number would wait for the device
+    for total in [grad.sum() for grad in grads]:
+        if total.is_cpu:
+            on_cpu.append(total)
+        else:  # to read each number would mean to wait for the device each time
             alike.setdefault(total.device, []).append(total.float())
     on_devices = [torch.stack(totals).sum() for totals in alike.values()]
-    on_cpu = [total for total in sums if total.is_cpu]
     if not math.isfinite(sum(map(float, on_cpu + on_devices))):
         for grad in grads:
             require_gradient(grad)  # names the entry, if it was no overflow

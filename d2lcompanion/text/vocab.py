@@ -36,8 +36,8 @@ class Vocab:
             ValueError: if there is no token, one occurs twice, or a count is missing
                 or negative.
         """
+        _refuse_string(tokens)
         self.tokens = tuple(tokens)
-        self.counts = torch.as_tensor(counts, dtype=torch.int64)
         self._ids = {token: number for number, token in enumerate(self.tokens)}
         if not self.tokens:
             raise ValueError("a vocabulary must have a token, got none")
@@ -45,13 +45,15 @@ class Vocab:
             raise ValueError(
                 f"tokens must differ, got {_repeated(self.tokens)!r} twice"
             )
-        require_shape("counts", self.counts, (len(self.tokens),))
-        if int(self.counts.min()) < 0:
-            worst = int(self.counts.argmin())
+        given = torch.as_tensor(counts)
+        require_shape("counts", given, (len(self.tokens),))
+        if given.is_floating_point() or int(given.min()) < 0:
+            worst = int(given.argmin())
             raise ValueError(
-                f"counts must be ≥ 0, got {int(self.counts[worst])} "
+                f"counts must be whole numbers ≥ 0, got {given[worst].item()} "
                 f"for {self.tokens[worst]!r}"
             )
+        self.counts = given.to("cpu", torch.int64, copy=True)
 
     @classmethod
     def from_sequences(

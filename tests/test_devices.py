@@ -477,6 +477,7 @@ TEXT_CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "checks.require_ids": (1.0, lambda: text_checks.require_ids("x", ids(3), 6)),
     "checks.require_mask": (1.0, lambda: text_checks.require_mask("x", yes(3), (3,))),
     "checks.require_weights": (1.0, lambda: text_checks.require_weights("x", gpu(3), zeros=True)),
+    "word2vec.divisor": (1.0, lambda: word2vec.divisor("mean", gpu())),
     "word2vec.skip_gram_log_probabilities": (
         1.0,
         lambda: word2vec.skip_gram_log_probabilities(ids(4), *tables()),
@@ -539,7 +540,7 @@ TEXT_NO_CASE = {
 def test_words_of_vectors_on_the_gpu():
     """Ids that come from there are decoded, and cosines there are compared with ratings here."""
     vocab = Vocab(["a", "b"], [2, 1])
-    with fake_gpu():
+    with fake_gpu(1):
         assert vocab.decode(ids(2)) == ["b", "b"]
         pairs = [("a", "b"), ("b", "a")]
         agreement = similarity.word_similarity(pairs, [1.0, 2.0], vocab, gpu(2, 3))

@@ -13,7 +13,6 @@ from torch.nn.functional import logsigmoid
 
 from d2lcompanion.text.checks import (
     require_at_least,
-    require_choice,
     require_ids,
     require_mask,
     require_shape,
@@ -21,7 +20,7 @@ from d2lcompanion.text.checks import (
     require_vector_tables,
     require_weights,
 )
-from d2lcompanion.text.word2vec import Reduction, VectorGradients
+from d2lcompanion.text.word2vec import Reduction, VectorGradients, divisor
 
 # ------------------------------------------------------------------------------------------- noise
 
@@ -156,7 +155,7 @@ def negative_sampling_loss(
     signs = torch.ones_like(scores)
     signs[:, 1:] = -1
     losses = -logsigmoid(signs * scores).masked_fill(~present, 0)
-    return losses.sum() / _pairs(reduction, len(centers))
+    return losses.sum() / divisor(reduction, len(centers))
 
 
 def negative_sampling_gradients(
@@ -189,7 +188,7 @@ def negative_sampling_gradients(
     labels = torch.zeros_like(scores)
     labels[:, 0] = 1
     errors = (scores.sigmoid() - labels).masked_fill(~present, 0)
-    errors = (errors / _pairs(reduction, len(centers)))[..., None]  # g, [B, 1 + k, 1]
+    errors = (errors / divisor(reduction, len(centers)))[..., None]  # g, [B, 1 + k, 1]
     center = torch.zeros_like(center_vectors).index_add(
         0, centers, (errors * context_vectors[words]).sum(1)
     )
@@ -263,8 +262,3 @@ def _scores(
     """u_w·v_c, [B, 1 + k]."""
     require_vector_tables(center_vectors, context_vectors)
     return torch.einsum("bd,bkd->bk", center_vectors[centers], context_vectors[words])
-
-
-def _pairs(reduction: Reduction, count: int) -> int:
-    require_choice("reduction", reduction, ("sum", "mean"))
-    return count if reduction == "mean" else 1

@@ -93,8 +93,9 @@ def analogy(a: Tensor, b: Tensor, c: Tensor, vectors: Tensor, k: int = 1) -> Nei
     Raises:
         ValueError: if shapes differ, or k or an id is out of range.
     Source:
-        Mikolov, Yih & Zweig (2013), §4; Levy & Goldberg (2014), *Linguistic
-        Regularities in Sparse and Explicit Word Representations*, §3.
+        Mikolov, Yih & Zweig (2013), *Linguistic Regularities in Continuous Space Word
+        Representations*; Levy & Goldberg (2014), *Linguistic Regularities in Sparse and
+        Explicit Word Representations*, who name it.
     """
     require_matrix("vectors", vectors)
     for name, ids in (("a", a), ("b", b), ("c", c)):

@@ -68,8 +68,8 @@ class Vocab:
 
         Of two words with one count the one whose code points come first gets the
         smaller id, so the vocabulary does not depend on the order of the corpus. (d2l
-        and gensim keep the order of first appearance.) The count of `<unk>` is that of
-        all the words it stands for.
+        orders all ids by code point, whatever the counts.) The count of `<unk>` is that
+        of all the words it stands for.
 
         Args:
             sequences: sentences, each of tokens; read once.

@@ -29,6 +29,16 @@ class VectorGradients(NamedTuple):
     context_vectors: Tensor
 
 
+def divisor(reduction: Reduction, count: Tensor | int) -> Tensor | int:
+    """What a sum over `count` predictions is divided by: 1 for "sum", count for "mean".
+
+    Raises:
+        ValueError: if reduction is neither.
+    """
+    require_choice("reduction", reduction, ("sum", "mean"))
+    return count if reduction == "mean" else 1
+
+
 # --------------------------------------------------------------------------------------- skip-gram
 
 
@@ -83,7 +93,7 @@ def skip_gram_log_likelihood(
     contexts, present = _windows(centers, contexts, mask, len(center_vectors))
     every = skip_gram_log_probabilities(centers, center_vectors, context_vectors)
     total = every.gather(1, contexts).masked_fill(~present, 0).sum()
-    return total / _divisor(reduction, present.sum())
+    return total / divisor(reduction, present.sum())
 
 
 def skip_gram_gradients(
@@ -116,7 +126,7 @@ def skip_gram_gradients(
     expected = skip_gram_log_probabilities(centers, center_vectors, context_vectors)
     residual = -present.sum(1, keepdim=True) * expected.exp()  # −n P(i | c)
     residual = residual.scatter_add(1, contexts, present.to(residual.dtype))
-    residual = residual / _divisor(reduction, present.sum())
+    residual = residual / divisor(reduction, present.sum())
     center_gradient = torch.zeros_like(center_vectors)
     center_gradient = center_gradient.index_add(0, centers, residual @ context_vectors)
     return VectorGradients(center_gradient, residual.T @ center_vectors[centers])
@@ -180,7 +190,7 @@ def cbow_log_likelihood(
     _windows(centers, contexts, mask, len(center_vectors))
     every = cbow_log_probabilities(contexts, center_vectors, context_vectors, mask=mask)
     total = every.gather(1, centers[:, None]).sum()
-    return total / _divisor(reduction, len(centers))
+    return total / divisor(reduction, len(centers))
 
 
 def cbow_gradients(
@@ -214,7 +224,7 @@ def cbow_gradients(
     residual = residual.scatter_add(
         1, centers[:, None], torch.ones_like(residual[:, :1])
     )
-    residual = residual / _divisor(reduction, len(centers))
+    residual = residual / divisor(reduction, len(centers))
     shares = present.to(mean.dtype) / present.sum(1, keepdim=True)
     pulls = shares[..., None] * (residual @ center_vectors)[:, None]  # [B, m, d]
     context_gradient = torch.zeros_like(context_vectors)
@@ -260,8 +270,3 @@ def _window_means(contexts: Tensor, present: Tensor, vectors: Tensor) -> Tensor:
         raise ValueError(f"every window must hold a word, got none in window {empty}")
     summed = (vectors[contexts] * present[..., None]).sum(1)
     return summed / present.sum(1, keepdim=True)
-
-
-def _divisor(reduction: Reduction, count: Tensor | int) -> Tensor | int:
-    require_choice("reduction", reduction, ("sum", "mean"))
-    return count if reduction == "mean" else 1

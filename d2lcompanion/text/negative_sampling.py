@@ -1,7 +1,7 @@
 """Negative sampling: tell the word that was there from k words that were drawn.
 
-O(k d) per prediction in place of the O(V d) of the full softmax. What it learns is not a
-probability but, at its optimum, pointwise mutual information shifted by log k.
+O(k d) per prediction in place of the O(V d) of the full softmax. What it learns is not
+a probability but, at its optimum, pointwise mutual information shifted by log k.
 """
 
 import math

@@ -43,7 +43,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 class Neighbors(NamedTuple):
-    """The nearest words of each query, nearest first, and their cosines: [Q, k] both."""
+    """The words nearest to each query, nearest first, and their cosines: [Q, k]."""
 
     ids: Tensor
     cosines: Tensor

@@ -138,7 +138,7 @@ class Vocab:
         return torch.tensor([self.id_of(token) for token in tokens], dtype=torch.int64)
 
     def decode(self, ids: Tensor | Sequence[int]) -> list[str]:
-        """The tokens of ids [n]; what `encode` made of unknown words comes back `<unk>`.
+        """The tokens of ids [n]; unknown words that were encoded come back `<unk>`.
 
         Raises:
             ValueError: if ids are not [n] of whole numbers in [0, V).
@@ -168,7 +168,7 @@ def _count(sequences: Iterable[Iterable[str]]) -> Counter[str]:
 
 
 def _by_frequency(found: Counter[str], min_count: int, skip: set[str]) -> list[str]:
-    """The words that occur often enough, the most frequent first, ties by code point."""
+    """Words that occur often enough, the most frequent first, ties by code point."""
     words = [word for word in found if found[word] >= min_count and word not in skip]
     if not words:
         word, count = max(found.items(), key=lambda item: item[1])

@@ -1,7 +1,7 @@
 """Word2vec with the full softmax: what skip-gram and CBOW maximize, and its gradient.
 
-Every word has two vectors, rows of two tables: one for when it is the center of a window,
-one for when it is in the context. Skip-gram predicts the context from the center, CBOW
+Every word has two vectors, rows of two tables: one for when it is the center of a
+window, one for when it is in the context. Skip-gram predicts the context from the center, CBOW
 the center from the mean of the context. One prediction costs O(V d): the normalization
 runs over the vocabulary.
 """
@@ -246,7 +246,7 @@ def _require_centers(centers: Tensor, size: int) -> None:
 def _windows(
     centers: Tensor | None, contexts: Tensor, mask: Tensor | None, size: int
 ) -> tuple[Tensor, Tensor]:
-    """Ids that are safe to look up, 0 where no word is, and where one is: [B, m] both."""
+    """Ids that are safe to look up (0 for no word), and where one is: [B, m] both."""
     if contexts.ndim != 2:
         raise ValueError(f"contexts must be [B, m], got shape {list(contexts.shape)}")
     if centers is not None:

@@ -1,0 +1,1 @@
+"""Text: vocabularies, word vectors, their objectives and what they are measured by."""

@@ -105,24 +105,14 @@ def match_anchors(
         anchor.
     """
     require_unit_interval("iou_threshold", iou_threshold)
-    if truths.ndim not in (2, 3):
-        raise ValueError(
-            f"truths must be [T, 4] or [B, T, 4], got {list(truths.shape)}"
-        )
-    if valid is not None and (
-        valid.shape != truths.shape[:-1] or valid.dtype != torch.bool
-    ):
-        raise ValueError(
-            f"valid must be booleans {list(truths.shape[:-1])}, "
-            f"got {valid.dtype} {list(valid.shape)}"
-        )
-    iou = box_iou(anchors, truths.reshape(-1, truths.shape[-1]))  # [A, B·T]
-    iou = iou.reshape(len(anchors), *truths.shape[:-1]).movedim(0, -2)  # [(B,) A, T]
+    _require_matchable(anchors, truths, valid)
+    batch = truths if truths.ndim == 3 else truths[None]
+    iou = box_iou(anchors, batch.flatten(0, 1))  # [A, B·T]
+    iou = iou.reshape(len(anchors), *batch.shape[:2]).movedim(0, 1)  # [B, A, T]
     if valid is not None:
-        iou = iou.masked_fill(~valid[..., None, :], -1.0)
-    return _match(iou.reshape(-1, *iou.shape[-2:]), iou_threshold).reshape(
-        iou.shape[:-1]
-    )
+        iou = iou.masked_fill(~valid.reshape(*batch.shape[:2])[:, None], -1.0)
+    match = _match(iou, iou_threshold)
+    return match if truths.ndim == 3 else match[0]
 
 
 def _match(iou: Tensor, iou_threshold: float) -> Tensor:
@@ -208,6 +198,24 @@ def _real_rows(classes: Tensor) -> Tensor:
             f"got {float(classes[image, row]):g} in row {row} of image {image}"
         )
     return classes >= 0
+
+
+def _require_matchable(anchors: Tensor, truths: Tensor, valid: Tensor | None) -> None:
+    require_boxes("anchors", anchors)
+    require_boxes("truths", truths)
+    if anchors.ndim != 2:
+        raise ValueError(f"anchors must be [A, 4], got {list(anchors.shape)}")
+    if truths.ndim not in (2, 3):
+        raise ValueError(
+            f"truths must be [T, 4] or [B, T, 4], got {list(truths.shape)}"
+        )
+    if valid is None:
+        return
+    if valid.shape != truths.shape[:-1] or valid.dtype != torch.bool:
+        raise ValueError(
+            f"valid must be booleans {list(truths.shape[:-1])}, "
+            f"got {valid.dtype} {list(valid.shape)}"
+        )
 
 
 def _require_all_positive(name: str, values: Sequence[float]) -> None:

@@ -71,9 +71,7 @@ def test_formats_are_torchvision_s(source, target):
     torch.testing.assert_close(box_convert(given_, source, target), expected)
     assert box_convert(given_[:0], source, target).shape == (0, 4)
     stacked = given_[:6].reshape(2, 3, 4)  # any leading dimensions
-    torch.testing.assert_close(
-        box_convert(stacked, source, target), expected[:6].reshape(2, 3, 4)
-    )
+    torch.testing.assert_close(box_convert(stacked, source, target), expected[:6].reshape(2, 3, 4))
 
 
 def test_the_same_format_gives_a_new_tensor():

@@ -1,4 +1,4 @@
-"""Every function of the topics on a fake GPU: a tensor made on the wrong device raises.
+"""Every function of `optimization` on a fake GPU: a tensor made on the wrong device raises.
 
 `FakeTensorMode` keeps shapes, dtypes and devices, and no values. Where a function asks for a value
 (`float(loss)`, `if ok.all()`), `Answers` gives one, so that the code behind the question runs too.
@@ -7,16 +7,14 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor
 
 import d2lcompanion.optimization
 from d2lcompanion.optimization import (
@@ -40,29 +38,7 @@ from d2lcompanion.optimization import (
     torch_optimizer,
 )
 from d2lcompanion.optimization.objectives import Objective
-
-
-class Answers(TorchDispatchMode):
-    """Answers a question for a value: by `number` where one is asked for, else by yes."""
-
-    def __init__(self, number: float) -> None:
-        super().__init__()
-        self.number = number
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten._local_scalar_dense.default:
-            return True if args[0].dtype == torch.bool else self.number
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def fake_gpu(number: float = 1.0) -> Iterator[None]:
-    with FakeTensorMode(), Answers(number):
-        yield
-
-
-def gpu(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.empty(shape, device="cuda", dtype=dtype)
+from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu
 
 
 def tensors(result: Any) -> list[Tensor]:
@@ -445,9 +421,6 @@ def test_a_whole_run_stays_on_the_gpu(method):
 
 
 # ---------------------------------------------------------------- the check itself can say no
-
-
-WRONG_DEVICE = r"cuda.*cpu|cpu.*cuda"
 
 
 def forgets_the_device(x: Tensor) -> Tensor:

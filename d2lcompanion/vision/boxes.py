@@ -40,8 +40,7 @@ def box_convert(boxes: Tensor, source: BoxFormat, target: BoxFormat) -> Tensor:
     Returns:
         [..., 4], a new tensor.
     Raises:
-        ValueError: if a format is unknown, the last dimension is not 4, a number is not
-            finite, or a width or height is negative; names the row.
+        ValueError: if a format is unknown or a box is invalid; names the row.
     """
     for name, value in (("source", source), ("target", target)):
         if value not in FORMATS:
@@ -121,8 +120,8 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     Source:
         Zhang et al., *Dive into Deep Learning* (d2l), §14.4.2.
     """
-    intersection, union, _ = _overlap(a, b)
-    return _ratio(intersection, union)
+    _require_lists(a, b)
+    return _ratio(*_overlap(_widened(a), _widened(b)))
 
 
 def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -141,24 +140,30 @@ def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
     Source:
         Rezatofighi et al. (2019), algorithm 1.
     """
-    intersection, union, hull = _overlap(a, b)
+    _require_lists(a, b)
+    a, b = _widened(a), _widened(b)
+    intersection, union = _overlap(a, b)
+    low = torch.minimum(a[:, None, :2], b[:, :2])
+    high = torch.maximum(a[:, None, 2:], b[:, 2:])
+    hull = (high - low).prod(-1)
     return _ratio(intersection, union) - _ratio((hull - union).clamp(min=0), hull)
 
 
-def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Areas of the intersection, the union and the hull of every pair, each [N, M]."""
+def _require_lists(a: Tensor, b: Tensor) -> None:
     for name, boxes in (("a", a), ("b", b)):
         if boxes.ndim != 2:
             raise ValueError(f"{name} must be [N, 4], got {tuple(boxes.shape)}")
         require_boxes(name, boxes)
-    a, b = _widened(a)[:, None], _widened(b)[None]
-    low = torch.maximum(a[..., :2], b[..., :2])
-    high = torch.minimum(a[..., 2:], b[..., 2:])
-    intersection = (high - low).clamp(min=0).prod(-1)
-    union = _area(a) + _area(b) - intersection
-    outer_low = torch.minimum(a[..., :2], b[..., :2])
-    outer_high = torch.maximum(a[..., 2:], b[..., 2:])
-    return intersection, union, (outer_high - outer_low).prod(-1)
+
+
+def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Areas of the intersection and the union of every pair, each [N, M]."""
+    x1, y1, x2, y2 = a.T[..., None]  # [N, 1] each, against [M]: no table has a depth
+    u1, v1, u2, v2 = b.T
+    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
+    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
+    intersection = width * height
+    return intersection, _area(a)[:, None] + _area(b) - intersection
 
 
 def _area(boxes: Tensor) -> Tensor:
@@ -166,9 +171,8 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """part / whole, and 0 with gradient 0 where the whole is empty."""
-    some = whole > 0
-    return torch.where(some, part, 0) / torch.where(some, whole, 1)
+    """part / whole, and 0 where the whole is empty: then the part is 0 too."""
+    return part / torch.where(whole > 0, whole, 1)
 
 
 def _widened(boxes: Tensor) -> Tensor:
@@ -196,8 +200,7 @@ def encode_offsets(
     Args:
         anchors: [..., 4] (x1, y1, x2, y2), broadcast with the boxes.
         boxes: [..., 4] in the same unit.
-        center_std: σ > 0.
-        size_std: τ > 0.
+        center_std, size_std: σ > 0 and τ > 0.
     Returns:
         [..., 4] without unit.
     Raises:
@@ -229,8 +232,7 @@ def decode_offsets(
     Args:
         anchors: [..., 4] (x1, y1, x2, y2), broadcast with the offsets.
         offsets: [..., 4] as `encode_offsets` gives them.
-        center_std: σ > 0, as it was when encoding.
-        size_std: τ > 0, likewise.
+        center_std, size_std: σ > 0 and τ > 0, as they were when encoding.
     Returns:
         [..., 4] (x1, y1, x2, y2) in the unit of the anchors.
     Raises:

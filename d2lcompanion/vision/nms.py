@@ -19,7 +19,7 @@ from d2lcompanion.vision.checks import (
     require_unit_interval,
 )
 
-BLOCK = 256  # boxes compared with one another at a time: a table of 256 × 256
+BLOCK = 128  # boxes settled at a time: no table is larger than 128 × N
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -75,7 +75,7 @@ def batched_nms(
 def _greedy(
     boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float
 ) -> Tensor:
-    """Block by block: the best 256 settle among themselves, then thin out the rest."""
+    """Block by block: the best 128 settle among themselves, then thin out the rest."""
 
     def conflict(rows: Tensor, columns: Tensor) -> Tensor:
         over = box_iou(boxes[rows], boxes[columns]) > iou_threshold

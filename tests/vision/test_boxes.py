@@ -277,9 +277,9 @@ def test_pairs_need_two_lists(shape):
 
 
 def test_other_bad_input_is_named():
-    with pytest.raises(ValueError, match="source must be one of .*got 'yxyx'"):
+    with pytest.raises(ValueError, match=r"source must be one of .*got 'yxyx'"):
         box_convert(GOOD, "yxyx", "xyxy")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="target must be one of .*got 'yxyx'"):
+    with pytest.raises(ValueError, match=r"target must be one of .*got 'yxyx'"):
         box_convert(GOOD, "xyxy", "yxyx")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"w ≥ 0 and h ≥ 0 \(cx, cy, w, h\), got .* in row 0"):
         box_convert(torch.tensor([[1.0, 1.0, -2.0, 1.0]]), "cxcywh", "xyxy")

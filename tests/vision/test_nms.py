@@ -229,7 +229,7 @@ def test_a_threshold_outside_is_named(value):
 
 def test_other_bad_input_is_named():
     boxes, scores = crowd(3, 0)
-    with pytest.raises(ValueError, match="classes must be whole numbers, got torch.float32"):
+    with pytest.raises(ValueError, match=r"classes must be whole numbers, got torch.float32"):
         batched_nms(boxes, scores, scores, 0.5)
     with pytest.raises(ValueError, match=r"classes must have shape \[3\]"):
         batched_nms(boxes, scores, torch.tensor([1]), 0.5)

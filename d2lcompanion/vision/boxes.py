@@ -21,7 +21,7 @@ BoxFormat: TypeAlias = Literal["xyxy", "cxcywh", "xywh"]
 
 FORMATS = {"xyxy": "x1, y1, x2, y2", "cxcywh": "cx, cy, w, h", "xywh": "x, y, w, h"}
 
-# SSD divides offsets of the centre by 0.1 and of the size by 0.2: about unit variance.
+# SSD's code divides offsets of the centre by 0.1, of the size by 0.2: near unit variance.
 CENTER_STD, SIZE_STD = 0.1, 0.2
 
 # ---------------------------------------------------------------------------------------- formats

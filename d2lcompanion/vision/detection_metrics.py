@@ -87,7 +87,7 @@ def average_precision(
             score, a class or a threshold is invalid; names it.
     Source:
         Lin et al. (2014); cocodataset.org, *Detection Evaluation*; Everingham et al.
-        (2010), §4.2, for the precision at a recall.
+        (2010) for the precision at a recall.
     """
     _require_images(detections, truths)
     _require_options(thresholds, max_detections)

@@ -150,7 +150,7 @@ def soft_nms(
     Raises:
         ValueError: if a box, a score or a number is out of range; names it.
     Source:
-        Bodla et al. (2017), equations (2) and (3).
+        Bodla, Singh, Chellappa & Davis (2017).
     """
     _require_scored_boxes(boxes, scores)
     _require_soft_options(scores, method, sigma, iou_threshold, score_threshold)

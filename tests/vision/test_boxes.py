@@ -171,6 +171,12 @@ def test_half_precision_does_not_overflow():
 
 
 @pytest.mark.parametrize("ours", [box_iou, generalized_box_iou])
+def test_gradients_are_those_of_differences(ours):
+    a, b = random_boxes(6, 11).requires_grad_(), random_boxes(5, 12).requires_grad_()
+    assert torch.autograd.gradcheck(ours, (a, b))
+
+
+@pytest.mark.parametrize("ours", [box_iou, generalized_box_iou])
 def test_gradients_are_finite_even_for_points(ours):
     a = CORNER_CASES.clone().requires_grad_()
     ours(a, CORNER_CASES).sum().backward()

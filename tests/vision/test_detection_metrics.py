@@ -141,6 +141,16 @@ def test_equal_scores_keep_their_order(first):
     assert result.mean == expected
 
 
+@pytest.mark.parametrize("last", ["right", "left"])
+def test_of_equal_overlaps_the_last_true_box_is_taken(last):
+    """As pycocotools: the right one, once taken, is lost for the detection that needs it."""
+    left, right = [-2.0, 0.0, 8.0, 10.0], [2.0, 0.0, 12.0, 10.0]  # 2/3 of UNIT each
+    order = [left, right] if last == "right" else [right, left]
+    found = detections((UNIT, 0.9, 0), ([5.0, 0.0, 15.0, 10.0], 0.8, 0))
+    result = average_precision([found], [truths(*((b, 0) for b in order))], thresholds=[0.5])
+    assert result.mean == pytest.approx(51 / 101 if last == "right" else 1)
+
+
 # ------------------------------------------------------------------------------------- a slow loop
 
 

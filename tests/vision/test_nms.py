@@ -165,6 +165,14 @@ def test_soft_suppression_is_the_slow_loop_s(method, score_threshold, ties):
         assert 0 < len(expected) < 80
 
 
+def test_linear_decay_begins_at_the_threshold():
+    boxes, scores = torch.tensor([[0.0, 0, 2, 1], [0, 0, 1, 1]]), torch.tensor([0.9, 0.8])
+    at = soft_nms(boxes, scores, method="linear", iou_threshold=0.5)  # the IoU is ½
+    above = soft_nms(boxes, scores, method="linear", iou_threshold=0.51)
+    assert at.scores.tolist() == pytest.approx([0.9, 0.4])
+    assert above.scores.tolist() == pytest.approx([0.9, 0.8])
+
+
 def test_a_copy_vanishes_under_linear_decay_and_returns_once_at_no_threshold():
     boxes, scores = torch.tensor([[0.0, 0, 1, 1]]).repeat(3, 1), torch.tensor([0.5, 0.9, 0.7])
     kept = soft_nms(boxes, scores, method="linear")

@@ -1,4 +1,4 @@
-"""Every function of the topics on a fake GPU: a tensor made on the wrong device raises.
+"""Every function of `optimization` on a fake GPU: a tensor made on the wrong device raises.
 
 `FakeTensorMode` keeps shapes, dtypes and devices, and no values. Where a function asks for a value
 (`float(loss)`, `if ok.all()`), `Answers` gives one, so that the code behind the question runs too.
@@ -7,17 +7,16 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor
 
+import d2lcompanion.optimization
 from d2lcompanion.optimization import (
     adaptive,
     checks,
@@ -39,39 +38,7 @@ from d2lcompanion.optimization import (
     torch_optimizer,
 )
 from d2lcompanion.optimization.objectives import Objective
-from d2lcompanion.text import (
-    checks as text_checks,
-)
-from d2lcompanion.text import (
-    hierarchical_softmax,
-    negative_sampling,
-    similarity,
-    word2vec,
-)
-from d2lcompanion.text.vocab import Vocab
-
-
-class Answers(TorchDispatchMode):
-    """Answers a question for a value: by `number` where one is asked for, else by yes."""
-
-    def __init__(self, number: float) -> None:
-        super().__init__()
-        self.number = number
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten._local_scalar_dense.default:
-            return True if args[0].dtype == torch.bool else self.number
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def fake_gpu(number: float = 1.0) -> Iterator[None]:
-    with FakeTensorMode(), Answers(number):
-        yield
-
-
-def gpu(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.empty(shape, device="cuda", dtype=dtype)
+from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu
 
 
 def tensors(result: Any) -> list[Tensor]:
@@ -416,143 +383,7 @@ PLAIN_NUMBERS |= {
 }
 
 
-# -------------------------------------------------------------------------------------------- text
-
-
-def ids(*shape: int) -> Tensor:
-    return gpu(*shape, dtype=torch.long)
-
-
-def yes(*shape: int) -> Tensor:
-    return gpu(*shape, dtype=torch.bool)
-
-
-def tables() -> tuple[Tensor, Tensor]:
-    """Vectors of six words in both roles."""
-    return gpu(6, 3), gpu(6, 3)
-
-
-def on_windows(function: Callable[..., Any]) -> tuple[float, Callable[[], Any]]:
-    """Four windows of up to two words, full and masked, summed and averaged."""
-    return 1.0, lambda: [
-        function(ids(4), ids(4, 2), *tables()),
-        function(ids(4), ids(4, 2), *tables(), mask=yes(4, 2), reduction="mean"),
-    ]
-
-
-def on_pairs(function: Callable[..., Any]) -> tuple[float, Callable[[], Any]]:
-    """Four pairs with five negatives each, all of them and masked, summed and averaged."""
-    return 1.0, lambda: [
-        function(ids(4), ids(4), ids(4, 5), *tables(), reduction="sum"),
-        function(ids(4), ids(4), ids(4, 5), *tables(), mask=yes(4, 5)),
-    ]
-
-
-def tree() -> hierarchical_softmax.HuffmanTree:
-    """Of six words that occur equally often, as every question is answered 1."""
-    return hierarchical_softmax.huffman_codes(gpu(6))
-
-
-def on_tree() -> list[Tensor]:
-    assert tree().codes.dtype == torch.bool
-    return [*(part.float() for part in tree()), tree().expected_length(gpu(6))]
-
-
-def draws() -> list[Tensor]:
-    """A sampler's tables, what they draw from, and draws."""
-    sampler = negative_sampling.AliasSampler(gpu(6))
-    words = sampler.sample((4, 5), torch.Generator("cpu"))
-    assert words.dtype == sampler.aliases.dtype == torch.int64
-    return [sampler.thresholds, sampler.probabilities(), words.float(), sampler.aliases.float()]
-
-
-def found(neighbors: similarity.Neighbors) -> list[Tensor]:
-    return [neighbors.ids.float(), neighbors.cosines]
-
-
-TEXT_CASES: dict[str, tuple[float, Callable[[], Any]]] = {
-    "checks.require_matrix": (1.0, lambda: text_checks.require_matrix("x", gpu(2, 3))),
-    "checks.require_shape": (1.0, lambda: text_checks.require_shape("x", gpu(3), (3,))),
-    "checks.require_vector_tables": (1.0, lambda: text_checks.require_vector_tables(*tables())),
-    "checks.require_ids": (1.0, lambda: text_checks.require_ids("x", ids(3), 6)),
-    "checks.require_mask": (1.0, lambda: text_checks.require_mask("x", yes(3), (3,))),
-    "checks.require_weights": (1.0, lambda: text_checks.require_weights("x", gpu(3), zeros=True)),
-    "word2vec.divisor": (1.0, lambda: word2vec.divisor("mean", gpu())),
-    "word2vec.skip_gram_log_probabilities": (
-        1.0,
-        lambda: word2vec.skip_gram_log_probabilities(ids(4), *tables()),
-    ),
-    "word2vec.skip_gram_log_likelihood": on_windows(word2vec.skip_gram_log_likelihood),
-    "word2vec.skip_gram_gradients": on_windows(word2vec.skip_gram_gradients),
-    "word2vec.cbow_log_probabilities": (
-        1.0,
-        lambda: word2vec.cbow_log_probabilities(ids(4, 2), *tables(), mask=yes(4, 2)),
-    ),
-    "word2vec.cbow_log_likelihood": on_windows(word2vec.cbow_log_likelihood),
-    "word2vec.cbow_gradients": on_windows(word2vec.cbow_gradients),
-    "similarity.unit": (1.0, lambda: similarity.unit(gpu(4, 3))),
-    "similarity.cosine": (1.0, lambda: similarity.cosine(gpu(4, 3), gpu(6, 3))),
-    "similarity.nearest": (
-        1.0,
-        lambda: found(similarity.nearest(gpu(4, 3), gpu(6, 3), 2, exclude=ids(4, 1))),
-    ),
-    "similarity.analogy": (
-        1.0,
-        lambda: found(similarity.analogy(ids(4), ids(4), ids(4), gpu(6, 3), 2)),
-    ),
-    "similarity.average_ranks": (1.0, lambda: similarity.average_ranks(gpu(5))),
-    "similarity.spearman": (1.0, lambda: similarity.spearman(gpu(5), gpu(5))),
-    "negative_sampling.noise_distribution": (
-        1.0,
-        lambda: [
-            negative_sampling.noise_distribution(gpu(6)),
-            negative_sampling.noise_distribution(ids(6), 0.5),
-        ],
-    ),
-    "negative_sampling.AliasSampler": (1.0, draws),
-    "negative_sampling.negative_sampling_loss": on_pairs(negative_sampling.negative_sampling_loss),
-    "negative_sampling.negative_sampling_gradients": on_pairs(
-        negative_sampling.negative_sampling_gradients
-    ),
-    "negative_sampling.optimal_score": (
-        1.0,
-        lambda: negative_sampling.optimal_score(gpu(6, 6), gpu(6, 1), gpu(6), 5),
-    ),
-    "hierarchical_softmax.huffman_codes": (1.0, on_tree),
-    "hierarchical_softmax.log_probability": (
-        1.0,
-        lambda: hierarchical_softmax.log_probability(gpu(4, 3), ids(4), gpu(5, 3), tree()),
-    ),
-    "hierarchical_softmax.all_probabilities": (
-        1.0,
-        lambda: hierarchical_softmax.all_probabilities(gpu(4, 3), gpu(5, 3), tree()),
-    ),
-}
-# One answers in plain numbers, which it reads back; the others see no tensor.
-TEXT_NO_CASE = {
-    "similarity.word_similarity",
-    "checks.require_at_least",
-    "checks.require_unit_interval",
-    "checks.require_choice",
-}
-
-
-def test_words_of_vectors_on_the_gpu():
-    """Ids that come from there are decoded, and cosines there are compared with ratings here."""
-    vocab = Vocab(["a", "b"], [2, 1])
-    with fake_gpu(1):
-        assert vocab.decode(ids(2)) == ["b", "b"]
-        pairs = [("a", "b"), ("b", "a")]
-        agreement = similarity.word_similarity(pairs, [1.0, 2.0], vocab, gpu(2, 3))
-    assert agreement.known == 2
-
-
-ALL_CASES = [*CASES.items(), *((f"text.{name}", case) for name, case in TEXT_CASES.items())]
-
-
-@pytest.mark.parametrize(
-    ("number", "call"), [case for _, case in ALL_CASES], ids=[name for name, _ in ALL_CASES]
-)
+@pytest.mark.parametrize(("number", "call"), CASES.values(), ids=list(CASES))
 def test_results_stay_on_the_gpu(number, call):
     with fake_gpu(number):
         results = tensors(call())
@@ -561,24 +392,17 @@ def test_results_stay_on_the_gpu(number, call):
     assert {result.dtype for result in results} <= {torch.float32}
 
 
-@pytest.mark.parametrize(
-    ("topic", "listed"),
-    [
-        ("optimization", set(CASES) | ON_THE_CPU | PLAIN_NUMBERS),
-        ("text", set(TEXT_CASES) - {"negative_sampling.AliasSampler"} | TEXT_NO_CASE),
-    ],
-)
-def test_every_public_function_of_a_topic_has_a_case(topic, listed):
-    package = importlib.import_module(f"d2lcompanion.{topic}")
+def test_every_public_function_of_the_topic_has_a_case():
     public = {
         f"{module.name}.{name}"
-        for module in pkgutil.iter_modules(package.__path__)
+        for module in pkgutil.iter_modules(d2lcompanion.optimization.__path__)
         for name, function in inspect.getmembers(
-            importlib.import_module(f"d2lcompanion.{topic}.{module.name}"), inspect.isfunction
+            importlib.import_module(f"d2lcompanion.optimization.{module.name}"),
+            inspect.isfunction,
         )
-        if not name.startswith("_") and function.__module__ == f"{package.__name__}.{module.name}"
+        if not name.startswith("_") and function.__module__.endswith(f".{module.name}")
     }
-    assert public == listed
+    assert public == set(CASES) | ON_THE_CPU | PLAIN_NUMBERS
 
 
 @pytest.mark.parametrize(
@@ -597,9 +421,6 @@ def test_a_whole_run_stays_on_the_gpu(method):
 
 
 # ---------------------------------------------------------------- the check itself can say no
-
-
-WRONG_DEVICE = r"cuda.*cpu|cpu.*cuda"
 
 
 def forgets_the_device(x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Computer vision: boxes, anchors and detection, pure functions of tensors."""

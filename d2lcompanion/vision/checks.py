@@ -1,0 +1,117 @@
+"""What the functions of this topic demand of their arguments; errors name the value."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def require_positive(name: str, value: float) -> None:
+    """0 < value < ∞.
+
+    Raises:
+        ValueError: otherwise, also for nan.
+    """
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be > 0 and finite, got {value}")
+
+
+def require_unit_interval(name: str, value: float) -> None:
+    """0 ≤ value ≤ 1, as for a threshold of IoU.
+
+    Raises:
+        ValueError: otherwise, also for nan.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}")
+
+
+def require_at_least(name: str, value: int, least: int) -> None:
+    """A whole number ≥ least.
+
+    Raises:
+        ValueError: otherwise, also for 2.5, True and nan.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number ≥ {least}, got {value!r}")
+
+
+def require_shape(name: str, x: Tensor, shape: Sequence[int]) -> None:
+    """Exactly this shape: nothing is broadcast by accident.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if tuple(x.shape) != tuple(shape):
+        raise ValueError(f"{name} must have shape {list(shape)}, got {list(x.shape)}")
+
+
+def require_finite(name: str, x: Tensor) -> None:
+    """Floats, none of them inf or nan. One number is read back.
+
+    Args:
+        x: any shape.
+    Raises:
+        ValueError: otherwise; names the first entry.
+    """
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must be floats, got {x.dtype}")
+    finite = x.isfinite()
+    if bool(finite.all()):
+        return
+    first = tuple((~finite).nonzero()[0].tolist())
+    raise ValueError(f"{name} must be finite, got {float(x[first])} at {list(first)}")
+
+
+def require_last_four(name: str, x: Tensor, convention: str) -> None:
+    """[..., 4] of finite floats.
+
+    Args:
+        convention: what the four numbers are, for the message: "x1, y1, x2, y2".
+    Raises:
+        ValueError: otherwise; names the shape, or the first row and its values.
+    """
+    if x.ndim == 0 or x.shape[-1] != 4:
+        raise ValueError(
+            f"{name}: last dimension must be 4 ({convention}), got {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise ValueError(f"{name} must be floats, got {x.dtype}")
+    _require_rows(name, x, x.isfinite().all(-1), f"be finite ({convention})")
+
+
+def require_boxes(name: str, boxes: Tensor, *, positive: bool = False) -> None:
+    """[..., 4] finite floats (x1, y1, x2, y2) with x1 ≤ x2 and y1 ≤ y2.
+
+    Args:
+        positive: whether x1 < x2 and y1 < y2 must hold, as where a width divides.
+    Raises:
+        ValueError: otherwise; names the shape, or the first bad row and its values.
+    """
+    require_last_four(name, boxes, "x1, y1, x2, y2")
+    low, high = boxes[..., :2], boxes[..., 2:]
+    if positive:
+        _require_rows(name, boxes, (low < high).all(-1), "have x1 < x2 and y1 < y2")
+    else:
+        _require_rows(name, boxes, (low <= high).all(-1), "have x1 ≤ x2 and y1 ≤ y2")
+
+
+def require_sizes(name: str, boxes: Tensor, convention: str) -> None:
+    """[..., 4] finite floats of which the last two, width and height, are ≥ 0.
+
+    Raises:
+        ValueError: otherwise; names the shape, or the first bad row and its values.
+    """
+    require_last_four(name, boxes, convention)
+    good = (boxes[..., 2:] >= 0).all(-1)
+    _require_rows(name, boxes, good, f"have w ≥ 0 and h ≥ 0 ({convention})")
+
+
+def _require_rows(name: str, x: Tensor, good: Tensor, rule: str) -> None:
+    """Every row is good, [...]; one number is read back, and the rows only on failure."""
+    if bool(good.all()):
+        return
+    row = (~good).nonzero()[0].tolist()
+    values = [float(f"{value:.6g}") for value in x[tuple(row)].tolist()]
+    where = f"row {row[0] if len(row) == 1 else row}" if row else "the box"
+    raise ValueError(f"{name} must {rule}, got {values} in {where}")

@@ -162,7 +162,7 @@ QUERIES = {
         "en": ("condition number", "backtracking", "Newton", "preconditioning"),
     },
     "optimization/minibatch-sgd": {
-        "zh": ("小批量", "噪声尺度", "临界批量", "线性缩放", "梯度累积", "向量化", "吞吐"),
+        "zh": ("小批量", "噪声尺度", "临界批量", "线性缩放", "梯度累积", "向量化", "屋顶线"),
         "en": ("noise scale", "critical batch", "linear scaling", "accumulation"),
     },
     "optimization/momentum": {
@@ -170,7 +170,7 @@ QUERIES = {
         "en": ("heavy ball", "Nesterov", "phase diagram", "overshoot"),
     },
     "optimization/adaptive-methods": {
-        "zh": ("自适应方法", "遗憾", "罕见词", "偏差修正", "权重衰减", "无调度"),
+        "zh": ("自适应方法", "遗憾", "罕见词", "偏差修正", "权重衰减", "免调度"),
         "en": ("AdaGrad", "regret", "bias correction", "rare words", "schedule-free"),
     },
     "optimization/learning-rate-schedules": {

@@ -46,7 +46,7 @@ def test_anchors_are_d2l_s_where_map_and_image_share_an_aspect_ratio(feature_sha
 
 
 def test_the_ratio_holds_in_pixels_whatever_the_map():
-    """Errata E22: d2l takes H/W from the map; on a square map of a wide image r is doubled."""
+    """E22: d2l takes H/W from the map; on a square map of a wide image r is doubled."""
     image_shape = (200, 400)
     wanted = torch.tensor([1.0, 1.0, 1.0, 2.0, 0.5]).repeat(16)
     ours = anchor_boxes((4, 4), image_shape, SIZES, RATIOS)

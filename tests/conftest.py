@@ -21,14 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the tests: a module, or a chapter of one, stays with one worker."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.rsplit("::", 1)[0]))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's root folder."""

@@ -96,7 +96,7 @@ def test(settings: Settings) -> None:
     lint()
     run("mypy")
     book({})
-    run("pytest", "-n", "2", "--dist", "loadgroup", "-q", "--durations=15", *strict)
+    run("pytest", "-n", "2", "--dist", "loadscope", "-q", "--durations=15", *strict)
 
 
 def test_fast(settings: Settings) -> None:

@@ -43,9 +43,7 @@ def test_faults_are_one_line_changes_of_the_package(page):
 @pytest.mark.parametrize(
     ("page", "fault"),
     [
-        pytest.param(
-            page, fault, id=f"{page.slug}: {fault['why']}", marks=pytest.mark.xdist_group(page.slug)
-        )
+        pytest.param(page, fault, id=f"{page.slug}: {fault['why']}")
         for page in CHAPTERS
         for fault in faults(page)
     ],
@@ -67,13 +65,7 @@ def test_the_chapter_catches_the_fault(page, fault, tmp_path):
 @pytest.mark.parametrize(
     ("variable", "value"), [("COURSE_THREADS", "2"), ("ATEN_CPU_CAPABILITY", "default")]
 )
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, id=page.slug, marks=pytest.mark.xdist_group(page.slug))
-        for page in CHAPTERS
-    ],
-)
+@pytest.mark.parametrize("page", CHAPTERS, ids=[page.slug for page in CHAPTERS])
 def test_the_digits_depend_neither_on_threads_nor_on_the_processor(
     page, variable, value, monkeypatch
 ):

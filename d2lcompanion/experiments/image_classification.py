@@ -1,6 +1,7 @@
 """A small convolutional network on images of clothing: the problem on which methods compete."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -165,3 +166,27 @@ def sharpness(
         product = torch.cat([part.flatten() for part in products])  # Hv
         value, v = float(v @ product), product / product.norm()
     return value
+
+
+# ------------------------------------------------------------------------------------------- tuning
+
+
+class Tuned(NamedTuple):
+    """One method: what every rate gave, and the rate that the held-out images chose."""
+
+    rate: float
+    chosen: History
+    by_rate: dict[float, History]
+
+
+def tune(by_rate: Mapping[float, History]) -> Tuned | None:
+    """The rate with the best held-out accuracy at the end; the smaller one on a tie.
+
+    Returns:
+        None if all runs diverged.
+    """
+    finished = [r for r in sorted(by_rate) if by_rate[r].diverged_at is None]
+    if not finished:
+        return None
+    rate = max(finished, key=lambda r: by_rate[r].held_out_accuracy[-1])
+    return Tuned(rate, by_rate[rate], dict(by_rate))

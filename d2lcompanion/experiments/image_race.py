@@ -3,7 +3,6 @@
 import inspect
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,8 +10,10 @@ from torch import Tensor
 from d2lcompanion.experiments.image_classification import (
     History,
     Images,
+    Tuned,
     small_cnn,
     train,
+    tune,
 )
 from d2lcompanion.optimization import adaptive
 from d2lcompanion.optimization.descent import gradient_descent
@@ -59,14 +60,6 @@ NETWORK: dict[str, tuple[Rule, dict[str, float], tuple[float, ...]]] = {
 }
 
 
-class Tuned(NamedTuple):
-    """One method on images: the rate that the held-out images chose, and all runs."""
-
-    rate: float
-    chosen: History
-    by_rate: dict[float, History]
-
-
 def image_race(
     images: Images,
     *,
@@ -109,10 +102,9 @@ def choose(name: str, by_rate: Mapping[float, History]) -> Tuned:
     Raises:
         ValueError: if all runs diverged.
     """
-    finished = [r for r in sorted(by_rate) if by_rate[r].diverged_at is None]
-    if not finished:
+    tuned = tune(by_rate)
+    if tuned is None:
         raise ValueError(
             f"{name} diverged at every rate: {', '.join(map(str, by_rate))}"
         )
-    rate = max(finished, key=lambda r: by_rate[r].held_out_accuracy[-1])
-    return Tuned(rate, by_rate[rate], dict(by_rate))
+    return tuned

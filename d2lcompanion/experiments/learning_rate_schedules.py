@@ -10,7 +10,7 @@ same order, so they differ by the schedule alone; seeds differ in both.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 
@@ -19,9 +19,11 @@ from d2lcompanion.data.images import ImageData
 from d2lcompanion.experiments.image_classification import (
     History,
     Images,
+    Tuned,
     prepare,
     small_cnn,
     train,
+    tune,
 )
 from d2lcompanion.optimization.momentum import heavy_ball
 from d2lcompanion.optimization.schedules import (
@@ -105,14 +107,6 @@ SCHEDULES: dict[str, MakeSchedule] = {
 # -------------------------------------------------------------------------------------- the study
 
 
-class Tuned(NamedTuple):
-    """One schedule: what every rate gave, and the rate that the held-out images chose."""
-
-    rate: float
-    chosen: History
-    by_rate: dict[float, History]
-
-
 def study(
     images: Images,
     *,
@@ -164,11 +158,10 @@ def _tune(by_rate: dict[float, History]) -> Tuned:
     Raises:
         ValueError: if all runs diverged.
     """
-    finished = {r: h for r, h in by_rate.items() if h.diverged_at is None}
-    if not finished:
+    tuned = tune(by_rate)
+    if tuned is None:
         raise ValueError(f"every rate diverged: {', '.join(map(str, by_rate))}")
-    rate = max(sorted(finished), key=lambda r: finished[r].held_out_accuracy[-1])
-    return Tuned(rate, finished[rate], by_rate)
+    return tuned
 
 
 # -------------------------------------------------------------------------------- the experiment

@@ -19,8 +19,8 @@ import torch
 from d2lcompanion.data.diabetes import load_diabetes
 from d2lcompanion.data.fashion_mnist import load_fashion_mnist
 from d2lcompanion.data.regression import RegressionData
-from d2lcompanion.experiments.image_classification import prepare
-from d2lcompanion.experiments.image_race import Tuned, image_race
+from d2lcompanion.experiments.image_classification import Tuned, prepare
+from d2lcompanion.experiments.image_race import image_race
 from d2lcompanion.optimization import adaptive
 from d2lcompanion.optimization.descent import gradient_descent
 from d2lcompanion.optimization.momentum import heavy_ball

@@ -1,7 +1,11 @@
 """A fake GPU for tests: tensors with shapes, dtypes and devices, and no values."""
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -41,3 +45,24 @@ def fake_gpu(number: float = 1.0, *, sizes_from_data: bool = False) -> Iterator[
 
 def gpu(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, device="cuda", dtype=dtype)
+
+
+def tensors(result: Any) -> list[Tensor]:
+    """The tensors in a result, however it is nested."""
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [tensor for item in result for tensor in tensors(item)]
+    return []
+
+
+def public_functions(topic: ModuleType) -> set[str]:
+    """module.function for all that the modules of a topic define and do not hide."""
+    return {
+        f"{info.name}.{name}"
+        for info in pkgutil.iter_modules(topic.__path__)
+        for name, function in inspect.getmembers(
+            importlib.import_module(f"{topic.__name__}.{info.name}"), inspect.isfunction
+        )
+        if not name.startswith("_") and function.__module__ == f"{topic.__name__}.{info.name}"
+    }

@@ -4,9 +4,6 @@
 (`float(loss)`, `if ok.all()`), `Answers` gives one, so that the code behind the question runs too.
 """
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -38,7 +35,7 @@ from d2lcompanion.optimization import (
     torch_optimizer,
 )
 from d2lcompanion.optimization.objectives import Objective
-from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu
+from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu, public_functions
 
 
 def tensors(result: Any) -> list[Tensor]:
@@ -393,16 +390,7 @@ def test_results_stay_on_the_gpu(number, call):
 
 
 def test_every_public_function_of_the_topic_has_a_case():
-    public = {
-        f"{module.name}.{name}"
-        for module in pkgutil.iter_modules(d2lcompanion.optimization.__path__)
-        for name, function in inspect.getmembers(
-            importlib.import_module(f"d2lcompanion.optimization.{module.name}"),
-            inspect.isfunction,
-        )
-        if not name.startswith("_") and function.__module__.endswith(f".{module.name}")
-    }
-    assert public == set(CASES) | ON_THE_CPU | PLAIN_NUMBERS
+    assert public_functions(d2lcompanion.optimization) == set(CASES) | ON_THE_CPU | PLAIN_NUMBERS
 
 
 @pytest.mark.parametrize(

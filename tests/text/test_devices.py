@@ -1,8 +1,5 @@
 """Every function of `text` on a fake GPU: a tensor made on the wrong device raises."""
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -20,16 +17,7 @@ from d2lcompanion.text import (
     word2vec,
 )
 from d2lcompanion.text.vocab import Vocab
-from tests.fake_gpu import fake_gpu, gpu
-
-
-def tensors(result: Any) -> list[Tensor]:
-    """The tensors in a result, however it is nested."""
-    if isinstance(result, Tensor):
-        return [result]
-    if isinstance(result, tuple | list):
-        return [tensor for item in result for tensor in tensors(item)]
-    return []
+from tests.fake_gpu import fake_gpu, gpu, public_functions, tensors
 
 
 def ids(*shape: int) -> Tensor:
@@ -170,12 +158,7 @@ def test_results_stay_on_the_gpu(number, call):
 
 
 def test_every_public_function_of_the_topic_has_a_case():
-    public = {
-        f"{module.name}.{name}"
-        for module in pkgutil.iter_modules(d2lcompanion.text.__path__)
-        for name, function in inspect.getmembers(
-            importlib.import_module(f"d2lcompanion.text.{module.name}"), inspect.isfunction
-        )
-        if not name.startswith("_") and function.__module__ == f"d2lcompanion.text.{module.name}"
-    }
-    assert public == set(CASES) - {"negative_sampling.AliasSampler"} | NO_CASE
+    assert (
+        public_functions(d2lcompanion.text)
+        == set(CASES) - {"negative_sampling.AliasSampler"} | NO_CASE
+    )

@@ -3,9 +3,6 @@
 Where a size depends on values, as the number of boxes kept, it is a symbol.
 """
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 import d2lcompanion.vision
 from d2lcompanion.vision import anchors, boxes, checks, nms
-from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu
+from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu, public_functions, tensors
 
 
 def classes(*shape: int) -> Tensor:
@@ -69,13 +66,6 @@ PLAIN_NUMBERS = {
 }
 
 
-def tensors(result: Any) -> list[Tensor]:
-    """The tensors in a result, however it is nested."""
-    if isinstance(result, Tensor):
-        return [result]
-    return [tensor for item in result or () for tensor in tensors(item)]
-
-
 @pytest.mark.parametrize("call", CASES.values(), ids=list(CASES))
 def test_results_stay_on_the_gpu(call):
     with fake_gpu(sizes_from_data=True):
@@ -93,15 +83,7 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
 
 
 def test_every_public_function_has_a_case():
-    public = {
-        f"{module.name}.{name}"
-        for module in pkgutil.iter_modules(d2lcompanion.vision.__path__)
-        for name, function in inspect.getmembers(
-            importlib.import_module(f"d2lcompanion.vision.{module.name}"), inspect.isfunction
-        )
-        if not name.startswith("_") and function.__module__.endswith(f".{module.name}")
-    }
-    assert public == {*CASES, *ON_THE_CPU, *PLAIN_NUMBERS}
+    assert public_functions(d2lcompanion.vision) == {*CASES, *ON_THE_CPU, *PLAIN_NUMBERS}
 
 
 def test_boxes_and_anchors_on_different_devices_raise():

@@ -136,6 +136,7 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
 CASES |= {
     "checks.require_shape": (1.0, lambda: checks.require_shape("x", gpu(3), [3])),
     "checks.require_vector": (1.0, lambda: checks.require_vector("x", gpu(3))),
+    "checks.require_finite": (1.0, lambda: checks.require_finite("x", gpu(3))),
     "checks.require_gradient": (1.0, lambda: checks.require_gradient(gpu(3), velocity=gpu(3))),
 }
 

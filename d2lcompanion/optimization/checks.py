@@ -90,6 +90,19 @@ def require_curvatures(mu: float, smoothness: float) -> None:
         )
 
 
+def require_finite(name: str, x: Tensor) -> None:
+    """No entry is inf or nan. One number is read back.
+
+    Raises:
+        ValueError: otherwise; names the first.
+    """
+    finite = x.isfinite()
+    if bool(finite.all()):
+        return
+    first = (~finite).nonzero()[0].tolist()
+    raise ValueError(f"{name} must be finite, got {float(x[tuple(first)])} at {first}")
+
+
 def require_gradient(grad: Tensor, **state: Tensor) -> None:
     """A finite gradient, and a state of its shape.
 

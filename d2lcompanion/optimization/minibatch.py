@@ -14,7 +14,11 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from d2lcompanion.optimization.checks import require_at_least, require_shape
+from d2lcompanion.optimization.checks import (
+    require_at_least,
+    require_finite,
+    require_shape,
+)
 
 Batch = TypeVar("Batch")
 
@@ -111,13 +115,13 @@ def gradient_noise_scale(
         raise ValueError(
             f"gradients must be [n, p] with n ≥ 1, got {list(gradients.shape)}"
         )
-    _require_finite("gradients", gradients)
+    require_finite("gradients", gradients)
     mean = gradients.mean(0)
     centred = gradients - mean
     if hessian is None:
         return NoiseScale(float(mean @ mean), float(centred.square().sum(1).mean()))
     require_shape("hessian", hessian, (gradients.shape[1],) * 2)
-    _require_finite("hessian", hessian)
+    require_finite("hessian", hessian)
     noise = ((centred @ hessian) * centred).sum(1).mean()  # (1/n) Σ cᵢᵀHcᵢ = tr HΣ
     return NoiseScale(float(mean @ hessian @ mean), float(noise))
 
@@ -154,13 +158,6 @@ def two_batch_noise_scale(
             raise ValueError(f"{name} must be ≥ 0 and finite, got {value}")
     signal = (big * big_squared - small * small_squared) / (big - small)
     return NoiseScale(signal, (small_squared - big_squared) / (1 / small - 1 / big))
-
-
-def _require_finite(name: str, x: Tensor) -> None:
-    if bool(x.isfinite().all()):
-        return
-    first = (~x.isfinite()).nonzero()[0].tolist()
-    raise ValueError(f"{name} must be finite, got {float(x[tuple(first)])} at {first}")
 
 
 # ------------------------------------------------------------------------------------------- speed

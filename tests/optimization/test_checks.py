@@ -79,3 +79,10 @@ def test_a_state_of_another_shape_is_named():
     checks.require_gradient(torch.zeros(3), velocity=torch.ones(3))
     with pytest.raises(ValueError, match=r"velocity .* got \[1\] and \[3\]"):
         checks.require_gradient(torch.zeros(3), velocity=torch.ones(1))
+
+
+def test_a_tensor_that_is_not_finite_is_named_by_its_first_bad_entry():
+    checks.require_finite("x", torch.ones(2, 3))
+    x = torch.tensor([[1.0, 2.0], [math.inf, math.nan]])
+    with pytest.raises(ValueError, match=r"x must be finite, got inf at \[1, 0\]"):
+        checks.require_finite("x", x)

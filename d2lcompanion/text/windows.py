@@ -28,6 +28,10 @@ class Windows(NamedTuple):
         """The windows of some rows, [b], as a minibatch."""
         return Windows(*(part[which] for part in self))
 
+    def to(self, device: torch.device) -> "Windows":
+        """The same windows on a device."""
+        return Windows(*(part.to(device) for part in self))
+
 
 def windows(ids: Tensor, sentences: Tensor, size: int) -> Windows:
     """The up to `size` words before and after each word, within its sentence.

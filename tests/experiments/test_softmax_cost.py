@@ -59,7 +59,7 @@ def test_a_run_gives_numbers():
     found = softmax_cost.run(Preset((50, 200), 8, 2, 16, 3), context)
     assert found["sizes"] == [50, 200]
     assert found["gflops"] > 0
-    for low, middle, high in zip(found["fastest"], found["seconds"], found["slowest"], strict=True):
+    for low, middle, high in zip(found["fastest"], found["medians"], found["slowest"], strict=True):
         assert low <= middle <= high
 
 

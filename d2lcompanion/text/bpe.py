@@ -6,6 +6,7 @@ the same order. Symbols are compared whole, never as parts of a joined string.
 """
 
 import heapq
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -59,7 +60,7 @@ class BPE:
         symbols = list(word)
         never = len(self.merges)
         while len(symbols) > 1:
-            pairs = zip(symbols, symbols[1:], strict=False)
+            pairs = itertools.pairwise(symbols)
             rank = min(self._ranks.get(pair, never) for pair in pairs)
             if rank == never:
                 break
@@ -126,7 +127,7 @@ def train_bpe(
     return BPE([token for token in tokens if len(token) == 1], learned)
 
 
-# ------------------------------------------------------------------------------- pairs, kept counted
+# ---------------------------------------------------------------------------- pairs, kept counted
 
 EDGE, GONE = -1, -2  # between words; the right half of a merged pair
 
@@ -229,13 +230,19 @@ class _Corpus:
         """Sorted: the larger count first, then by the rule for ties."""
         if self.ties == "id":
             return -self.counts[pair], pair
-        return -self.counts[pair], int(self._live(pair).min(initial=len(self.ids))), pair
+        return (
+            -self.counts[pair],
+            int(self._live(pair).min(initial=len(self.ids))),
+            pair,
+        )
 
     def _live(self, pair: Pair) -> Ids:
         """Where the pair stands now."""
         stored = self.places[pair]
         at = stored[0] if len(stored) == 1 else np.concatenate(stored)
-        return at[(self.ids[at] == pair[0]) & (self.ids[self.next[at]] == pair[1])]
+        stands = (self.ids[at] == pair[0]) & (self.ids[self.next[at]] == pair[1])
+        live: Ids = at[stands]
+        return live
 
 
 def _without_overlaps(at: Ids, following: Ids) -> Ids:

@@ -132,7 +132,7 @@ def keep_probability(counts: Tensor, sample: float) -> Tensor:
     return ((sample / share).sqrt() + sample / share).clamp(max=1)
 
 
-# ------------------------------------------------------------------------------------- blocks of text
+# ---------------------------------------------------------------------------- blocks of text
 
 
 class Blocks(NamedTuple):
@@ -143,7 +143,9 @@ class Blocks(NamedTuple):
     in_window: Tensor  # [n, b, J], whether around[j] is in the window of center i
 
 
-def cut(ids: Tensor, sentence: Tensor, plan: Plan, generator: torch.Generator) -> Blocks:
+def cut(
+    ids: Tensor, sentence: Tensor, plan: Plan, generator: torch.Generator
+) -> Blocks:
     """Cut a text into blocks; every center draws the size of its window in 1 … w.
 
     Args:
@@ -155,19 +157,18 @@ def cut(ids: Tensor, sentence: Tensor, plan: Plan, generator: torch.Generator) -
     w, b = plan.window, plan.block
     blocks = -(-len(ids) // b)
     fill = (w, w + blocks * b - len(ids))
-    reach = torch.randint(1, w + 1, ids.shape, generator=generator)
+    reach = torch.randint(1, w + 1, ids.shape, generator=generator).to(ids.device)
     reach = pad(reach, (0, fill[1] - w)).view(blocks, b, 1)
     around = pad(ids, fill).unfold(0, b + 2 * w, b)
     place = pad(sentence, fill, value=-1).unfold(0, b + 2 * w, b)
-    steps = torch.arange(b + 2 * w) - w - torch.arange(b)[:, None]  # from i to j
+    here = torch.arange(b, device=ids.device)[:, None]
+    steps = torch.arange(b + 2 * w, device=ids.device) - w - here  # from i to j
     near = (steps != 0) & (steps.abs() <= reach)
     same = place[:, None] == place[:, w : w + b, None]
     return Blocks(around[:, w : w + b], around, near & same & (reach > 0))
 
 
-def _stream(
-    sentences: Iterable[Iterable[str]], vocab: Vocab
-) -> tuple[Tensor, Tensor]:
+def _stream(sentences: Iterable[Iterable[str]], vocab: Vocab) -> tuple[Tensor, Tensor]:
     """The known words of all sentences in one row, and the number of each one's sentence."""
     known = {word: number for number, word in enumerate(vocab.tokens)}
     texts = [[known[w] for w in words if w in known] for words in sentences]
@@ -178,7 +179,7 @@ def _stream(
     return ids, torch.arange(len(texts)).repeat_interleave(lengths)
 
 
-# ------------------------------------------------------------------------------------------- one step
+# ---------------------------------------------------------------------------- one step
 
 
 def update(
@@ -205,7 +206,7 @@ def update(
         negatives: k.
         lr: of the sum over the step.
     """
-    words, which = blocks.centers.unique(return_inverse=True)
+    words, which = torch.unique(blocks.centers, return_inverse=True)
     mine = rows.of(words)
     h = embedding_bag(mine.rows, table, mine.starts, mode="mean")[which]  # [n, b, d]
     near, noise = context[blocks.around], context[drawn]

@@ -95,7 +95,9 @@ class WordPiece:
             twice = next(p for n, p in enumerate(self.pieces) if self._ids[p] != n)
             raise ValueError(f"pieces must differ, got {twice!r} twice")
         if UNKNOWN_PIECE not in self._ids:
-            raise ValueError(f"pieces must hold {UNKNOWN_PIECE}, got {len(self.pieces)} without")
+            raise ValueError(
+                f"pieces must hold {UNKNOWN_PIECE}, got {len(self.pieces)} without"
+            )
         self.longest_word = longest_word
         self._longest_piece = max(map(len, self.pieces))
 
@@ -127,7 +129,9 @@ class WordPiece:
 
     def tokenize(self, text: str) -> list[str]:
         """The pieces of a text: normalized, split into words, each word cut."""
-        return [piece for word in words(normalize(text)) for piece in self.segment(word)]
+        return [
+            piece for word in words(normalize(text)) for piece in self.segment(word)
+        ]
 
     def encode(self, text: str) -> list[int]:
         """The ids of the pieces, without [CLS] and [SEP]."""

@@ -38,7 +38,10 @@ def test_a_file_of_your_own(tmp_path):
 
 BAD = {
     "gbk": ("ab\t下雨了。".encode("gbk"), r"own.tsv is not UTF-8: byte 0xcf at 3; .* GBK"),
-    "tab": ("下雨了。\n".encode(), "own.tsv, line 1 must be Chinese, a tab, English, got '下雨了。'"),
+    "tab": (
+        "下雨了。\n".encode(),
+        "own.tsv, line 1 must be Chinese, a tab, English, got '下雨了。'",
+    ),
     "half": ("天。\tSky.\n下雨了。\t \n".encode(), "own.tsv, line 2 must be"),
     "empty": (b"\n", "own.tsv must hold a sentence, got none"),
 }

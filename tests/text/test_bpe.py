@@ -1,5 +1,6 @@
 """BPE against a loop that recounts, the Rust trainer of `tokenizers`, and published merges."""
 
+import itertools
 import json
 from collections import Counter
 
@@ -23,7 +24,7 @@ def recount(word_counts, merges, *, ties="id", min_count=1):
     for _ in range(merges):
         counts = Counter()
         for word, symbols in words.items():
-            for pair in zip(symbols, symbols[1:], strict=False):
+            for pair in itertools.pairwise(symbols):
                 counts[pair] += word_counts[word]
         if not counts or max(counts.values()) < min_count:
             break
@@ -122,7 +123,7 @@ def test_e15_string_replacement_learns_other_merges():
         counts = Counter()
         for word, count in corpus.items():
             symbols = word.split()
-            for pair in zip(symbols, symbols[1:], strict=False):
+            for pair in itertools.pairwise(symbols):
                 counts[pair] += count
         best = max(counts, key=counts.get)
         corpus = {w.replace(" ".join(best), "".join(best)): n for w, n in corpus.items()}

@@ -42,7 +42,8 @@ def test_ngrams_and_buckets_are_gensim_s(word, shortest, more, buckets):
 def test_by_hand_the_ngrams_of_where():
     """Bojanowski et al. (2017), §3.2."""
     assert character_ngrams("where", 3, 3) == ["<wh", "whe", "her", "ere", "re>"]
-    assert "<her>" in character_ngrams("her") and "<her>" not in character_ngrams("where")
+    assert "<her>" in character_ngrams("her")
+    assert "<her>" not in character_ngrams("where")
     assert character_ngrams("a", 1, 3) == ["<a", "<a>", "a", "a>"]
 
 
@@ -171,7 +172,7 @@ def test_a_step_that_is_too_large_is_not_silent():
     sentences = [["a", "b"] * 20] * 100
     vocab = Vocab.from_sequences(sentences)
     plan = Plan(dimension=4, sample=0, lr=1.0)
-    with pytest.raises(FloatingPointError, match="16 blocks of 32 a step and lr 1.0"):
+    with pytest.raises(FloatingPointError, match=r"16 blocks of 32 a step and lr 1\.0"):
         train(sentences, vocab, NGrams(buckets=9), plan, torch.Generator().manual_seed(0))
 
 
@@ -223,6 +224,8 @@ def test_bad_arguments_are_named(call, message):
 
 
 def test_a_short_unknown_word_has_no_ngram():
-    with pytest.raises(KeyError, match="'of' is not in the vocabulary, and <of> has no n-gram of 5"):
+    with pytest.raises(
+        KeyError, match="'of' is not in the vocabulary, and <of> has no n-gram of 5"
+    ):
         MODEL.vector("of")
     assert MODEL.vector("a").tolist() == [0, 0]  # known: its own row is enough

@@ -1,5 +1,6 @@
 """Viterbi against all cuts and the Rust model of `tokenizers`; EM against its own likelihood."""
 
+import itertools
 import math
 
 import pytest
@@ -54,7 +55,7 @@ def test_em_does_not_lower_the_likelihood_of_the_best_cuts():
         return sum(n * best_cut(word, log_p).log_probability for word, n in words.items())
 
     scores = [score(estimate(words, TOKENS, steps)) for steps in (1, 2, 3, 6)]
-    for earlier, later in zip(scores, scores[1:], strict=False):
+    for earlier, later in itertools.pairwise(scores):
         assert later >= earlier - 3.0  # the added counts cost a little
     last = estimate(words, TOKENS, 6)
     assert sum(map(math.exp, last.values())) == pytest.approx(1)

@@ -113,7 +113,7 @@ class Rows(NamedTuple):
         lengths = self.lengths[words]
         starts = lengths.cumsum(0) - lengths
         shift = (self.starts[words] - starts).repeat_interleave(lengths)
-        here = torch.arange(len(shift), device=shift.device)
+        here = torch.ones_like(shift).cumsum(0) - 1
         return Rows(self.rows[here + shift], starts, lengths)
 
 

@@ -217,7 +217,7 @@ def update(
 
     _subtract(context, blocks.around.flatten(), lr * (pull.mT @ h).flatten(0, 1))
     _subtract(context, drawn.flatten(), lr * (push.mT @ h).flatten(0, 1))
-    sums = gradient.new_zeros(len(words), table.shape[1])
+    sums = gradient.new_zeros(words.shape[0], table.shape[1])
     _subtract(sums, which.flatten(), -lr * gradient.flatten(0, 1))
     _subtract(table, mine.rows, sums.repeat_interleave(mine.lengths, 0))
 

@@ -18,6 +18,8 @@ from collections import Counter
 
 os.environ.setdefault("RAYON_NUM_THREADS", "2")
 
+import itertools
+
 from tokenizers import Tokenizer, __version__, models, pre_tokenizers, trainers
 
 from d2lcompanion.data.wikipedia import load_wikipedia
@@ -51,7 +53,7 @@ def recounting(corpus, counts, steps):
     for _ in range(steps):
         pairs = Counter()
         for word, symbols in corpus.items():
-            for pair in zip(symbols, symbols[1:], strict=False):
+            for pair in itertools.pairwise(symbols):
                 pairs[pair] += counts[word]
         best = max(pairs, key=pairs.get)
         corpus = {word: merge_pair(symbols, best) for word, symbols in corpus.items()}

@@ -18,7 +18,7 @@ from d2lcompanion.text.fasttext import FastText, NGrams, Rows
 from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
 from d2lcompanion.text.vocab import Vocab
 
-Track: TypeAlias = Callable[[Iterable[int], str], Iterable[int]]
+Track: TypeAlias = Callable[[range, str], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
     window: int = 5
     negatives: int = 5
     epochs: int = 5
-    lr: float = 0.025
+    lr: float = 0.05
     sample: float = 1e-3
     block: int = 32
     blocks: int = 16
@@ -91,7 +91,7 @@ def train(
     context = torch.zeros(len(vocab), plan.dimension, device=device)
     sampler = AliasSampler(noise_distribution(vocab.counts.to(device)))
     keep = keep_probability(vocab.counts, plan.sample)
-    epochs: Iterable[int] = range(plan.epochs)
+    epochs = range(plan.epochs)
     for epoch in track(epochs, "epochs") if track else epochs:
         kept = torch.rand(len(ids), generator=generator) < keep[ids]
         text = cut(ids[kept], sentence[kept], plan, generator)

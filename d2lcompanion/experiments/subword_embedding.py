@@ -64,7 +64,7 @@ PRESETS = {
     "gpu": Preset(300, 20, 5, 2_000_000, 5, 500),
 }
 
-# ----------------------------------------------------------------------------- lengths and fertility
+# ------------------------------------------------------------------------ lengths and fertility
 
 
 def tokens_by_merges(bpe: BPE, word_counts: Counter[str]) -> list[int]:
@@ -140,12 +140,17 @@ def train_on_two(
 # ------------------------------------------------------------------------------------------ n-grams
 
 
-def shared_buckets(words: Iterable[str], buckets: int) -> tuple[int, float]:
-    """Distinct n-grams of words, and the share of them that is not alone in its bucket."""
-    grams = {gram for word in words for gram in character_ngrams(word)}
-    at = {gram: fnv1a(gram.encode()) % buckets for gram in grams}
-    filled = Counter(at.values())
-    return len(grams), sum(filled[bucket] > 1 for bucket in at.values()) / len(grams)
+def shared_buckets(
+    words: Iterable[str], sizes: Sequence[int]
+) -> tuple[int, list[float]]:
+    """Distinct n-grams of words, and for B of each size the share that is not alone."""
+    hashes = [
+        fnv1a(gram.encode())
+        for gram in {gram for word in words for gram in character_ngrams(word)}
+    ]
+    filled = [Counter(h % buckets for h in hashes) for buckets in sizes]
+    alone = [sum(count == 1 for count in counts.values()) for counts in filled]
+    return len(hashes), [1 - number / len(hashes) for number in alone]
 
 
 def misspell(word: str) -> str:

@@ -43,13 +43,8 @@ def byte_symbols(text: str) -> str:
         ValueError: at a lone surrogate, which is no character and has no UTF-8; names it
             and its place.
     """
-    try:
-        return "".join(map(BYTE_TO_CHARACTER.__getitem__, text.encode("utf-8")))
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"text must be valid Unicode, got the lone surrogate "
-            f"U+{ord(text[error.start]):04X} at {error.start}"
-        ) from error
+    _require_unicode(text)
+    return "".join(map(BYTE_TO_CHARACTER.__getitem__, text.encode("utf-8")))
 
 
 def byte_piece_counts(texts: Iterable[str]) -> Counter[str]:
@@ -62,6 +57,7 @@ def byte_piece_counts(texts: Iterable[str]) -> Counter[str]:
         raise ValueError(f"texts must be several, got the string {texts[:40]!r}")
     found: Counter[str] = Counter()
     for text in texts:
+        _require_unicode(text)
         found.update(pieces(text))
     return Counter({byte_symbols(piece): count for piece, count in found.items()})
 
@@ -107,6 +103,7 @@ class ByteBPE:
         Raises:
             ValueError: at a lone surrogate.
         """
+        _require_unicode(text)
         found: list[int] = []
         for piece in pieces(text):
             if piece not in self._known:
@@ -130,3 +127,14 @@ class ByteBPE:
         return bytes(CHARACTER_TO_BYTE[symbol] for symbol in symbols).decode(
             "utf-8", errors="replace"
         )
+
+
+def _require_unicode(text: str) -> None:
+    """Raise at half a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text must be valid Unicode, got the lone surrogate "
+            f"U+{ord(text[error.start]):04X} at {error.start}"
+        ) from error

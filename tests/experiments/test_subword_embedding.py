@@ -73,9 +73,11 @@ def test_a_share_of_chinese_buys_it_shorter_texts():
 
 
 def test_collisions_are_as_frequent_as_chance_says(wikipedia_words):
-    for buckets in (20_000, 200_000):
-        number, share = shared_buckets(wikipedia_words, buckets)
+    sizes = (20_000, 200_000)
+    number, shares = shared_buckets(wikipedia_words, sizes)
+    for buckets, share in zip(sizes, shares, strict=True):
         assert share == pytest.approx(expected_shared(number, buckets), abs=0.02)
+    assert shared_buckets(["her"], [1, 10**9]) == (6, [1.0, 0.0])
 
 
 def test_misspelling():

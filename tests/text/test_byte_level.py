@@ -47,7 +47,7 @@ def test_any_valid_text_comes_back(byte_bpe, text):
 
 @given(VALID, st.characters(categories=["Cs"]), VALID)
 def test_a_lone_surrogate_raises(byte_bpe, before, surrogate, after):
-    name = f"U\\+{ord(surrogate):04X} at "
+    name = f"U\\+{ord(surrogate):04X} at {len(before)}$"
     with pytest.raises(ValueError, match=name):
         byte_bpe.encode(before + surrogate + after)
 

@@ -181,6 +181,10 @@ QUERIES = {
         "zh": ("随机梯度", "噪声底", "无放回", "尾部平均", "方差", "指数衰减"),
         "en": ("noise floor", "reshuffling", "averaging", "unbiased"),
     },
+    "text/subword-embedding": {
+        "zh": ("子词", "字节对编码", "散列", "词元分析器", "维特比", "词元率", "fastText", "最长匹配"),
+        "en": ("subword", "byte-pair encoding", "n-gram", "WordPiece", "Viterbi", "fertility"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

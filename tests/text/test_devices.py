@@ -14,12 +14,14 @@ from d2lcompanion.text import (
     bpe,
     byte_level,
     checks,
+    entropy,
     fasttext,
     hierarchical_softmax,
     negative_sampling,
     similarity,
     subword_skip_gram,
     unigram,
+    windows,
     word2vec,
     wordpiece,
 )
@@ -107,6 +109,13 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     ),
     "word2vec.cbow_log_likelihood": on_windows(word2vec.cbow_log_likelihood),
     "word2vec.cbow_gradients": on_windows(word2vec.cbow_gradients),
+    "windows.pair_counts": (
+        1.0,
+        lambda: windows.pair_counts(ids(4), ids(4, 2), 6, mask=yes(4, 2)).float(),
+    ),
+    "entropy.entropy": (1.0, lambda: entropy.entropy(gpu(6)).float()),
+    "entropy.conditional_entropy": (1.0, lambda: entropy.conditional_entropy(gpu(6, 6)).float()),
+    "entropy.unigram_loss": (1.0, lambda: entropy.unigram_loss(ids(6), ids(6)).float()),
     "similarity.unit": (1.0, lambda: similarity.unit(gpu(4, 3))),
     "similarity.cosine": (1.0, lambda: similarity.cosine(gpu(4, 3), gpu(6, 3))),
     "similarity.nearest": (
@@ -165,6 +174,7 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
 # One answers in plain numbers, which it reads back; the others see no tensor.
 NO_CASE = {
     "similarity.word_similarity",
+    "windows.windows",
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",
@@ -208,6 +218,15 @@ def test_words_of_vectors_on_the_gpu():
         pairs = [("a", "b"), ("b", "a")]
         agreement = similarity.word_similarity(pairs, [1.0, 2.0], vocab, gpu(2, 3))
     assert agreement.known == 2
+
+
+def test_windows_on_the_gpu():
+    """How many there are depends on the words."""
+    with fake_gpu(1, sizes_from_data=True):
+        found = windows.windows(ids(7), ids(7), 2)
+        assert {part.device.type for part in found} == {"cuda"}
+        batch = found.rows(ids(3))
+    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.bool]
 
 
 @pytest.mark.parametrize(("number", "call"), CASES.values(), ids=list(CASES))

@@ -7,7 +7,7 @@ misspelt words: is the right one among the five nearest of the vocabulary?
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -63,6 +63,9 @@ PRESETS = {
     "laptop": Preset(100, 5, 5, 200_000, 5, 500),
     "gpu": Preset(300, 20, 5, 2_000_000, 5, 500),
 }
+
+# Misspelt and derived words that the extract does not have five times.
+UNSEEN = ("goverment", "philosofical", "mathematicians", "unhappyness", "musically")
 
 # ------------------------------------------------------------------------ lengths and fertility
 
@@ -267,8 +270,8 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         "words": len(vocab),
         "ours": scores(model, pairs) | {"seconds": watch.seconds},
         "gensim": scores(peer, pairs) | {"seconds": peer_watch.seconds},
+        "neighbours": {word: neighbours(model, word, 5) for word in UNSEEN},
         "untrained": {"misspelt": found_again(untrained, pairs, 5)},
-        "preset": asdict(preset),
     }
 
 

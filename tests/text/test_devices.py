@@ -1,5 +1,6 @@
 """Every function of `text` on a fake GPU: a tensor made on the wrong device raises."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,19 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 import d2lcompanion.text
 from d2lcompanion.text import (
+    bpe,
+    byte_level,
     checks,
     entropy,
+    fasttext,
     hierarchical_softmax,
     negative_sampling,
     similarity,
+    subword_skip_gram,
+    unigram,
     windows,
     word2vec,
+    wordpiece,
 )
 from d2lcompanion.text.vocab import Vocab
 from tests.fake_gpu import fake_gpu, gpu, public_functions, tensors
@@ -71,6 +78,15 @@ def draws() -> list[Tensor]:
 
 def found(neighbors: similarity.Neighbors) -> list[Tensor]:
     return [neighbors.ids.float(), neighbors.cosines]
+
+
+def step() -> list[Tensor]:
+    """One step of fastText over two blocks of four tokens with windows of two."""
+    table, context = gpu(4 + 20, 3), gpu(4, 3)
+    rows = fasttext.Rows(ids(30), ids(4), ids(4))
+    blocks = subword_skip_gram.Blocks(ids(2, 4), ids(2, 8), yes(2, 4, 8))
+    subword_skip_gram.update(table, context, rows, blocks, ids(2, 6), negatives=5, lr=0.1)
+    return [table, context]
 
 
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
@@ -128,6 +144,23 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
         1.0,
         lambda: negative_sampling.optimal_score(gpu(6, 6), gpu(6, 1), gpu(6), 5),
     ),
+    "fasttext.mean_vectors": (
+        1.0,
+        lambda: fasttext.mean_vectors(gpu(24, 3), fasttext.Rows(ids(30), ids(4), ids(4))),
+    ),
+    "subword_skip_gram.keep_probability": (
+        1.0,
+        lambda: subword_skip_gram.keep_probability(gpu(6), 1e-3).float(),
+    ),
+    "subword_skip_gram.cut": (
+        1.0,
+        lambda: [
+            part.float()
+            for part in subword_skip_gram.cut(
+                ids(23), ids(23), subword_skip_gram.Plan(), torch.Generator()
+            )
+        ],
+    ),
     "hierarchical_softmax.huffman_codes": (1.0, on_tree),
     "hierarchical_softmax.log_probability": (
         1.0,
@@ -145,7 +178,36 @@ NO_CASE = {
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",
+    "fasttext.character_ngrams",
+    "fasttext.fnv1a",
+    "fasttext.ngram_buckets",
+    "fasttext.expected_shared",
+    "fasttext.word_rows",
+    "subword_skip_gram.train",  # of text; its steps are `update`
+    "subword_skip_gram.update",  # sizes depend on the data: its own test
+    *(
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (bpe, byte_level, unigram, wordpiece)  # strings only
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    ),
 }
+
+
+def test_a_step_of_fasttext_stays_on_the_gpu():
+    with fake_gpu(1.0, sizes_from_data=True):
+        results = step()
+    assert {result.device.type for result in results} == {"cuda"}
+
+
+def test_fasttext_on_the_gpu():
+    """The rows of words follow the table there."""
+    with fake_gpu(1):
+        model = fasttext.FastText(
+            Vocab(["a", "b"], [2, 1]), gpu(22, 3), fasttext.NGrams(buckets=20)
+        )
+        vectors = [model.vectors(), model.vector("her")]
+    assert {vector.device.type for vector in vectors} == {"cuda"}
 
 
 def test_words_of_vectors_on_the_gpu():

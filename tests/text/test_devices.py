@@ -191,6 +191,10 @@ NO_CASE = {
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     ),
+    # scipy's sparse matrices, on the CPU
+    *(f"bag_of_words.{what}" for what in ("terms_of", "frequent_terms", "count_matrix", "one_hot")),
+    "tfidf.inverse_document_frequency",
+    "tfidf.tfidf",
 }
 
 

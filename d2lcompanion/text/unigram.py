@@ -22,7 +22,7 @@ class Cut(NamedTuple):
 def best_cut(word: str, log_probabilities: Mapping[str, float]) -> Cut:
     """The most probable cut (Viterbi): best[j] = max_i best[i] + log p(w[i:j]).
 
-    Of equally probable cuts the one whose last token is longest, and so on to the front.
+    Of equal cuts the one whose last token is longest, and so on to the front.
 
     Args:
         word: not empty.

@@ -84,9 +84,7 @@ def subsample(
 # ---------------------------------------------------------------------------------- windows, pairs
 
 
-def reduced_windows(
-    tokens: int, max_window: int, generator: torch.Generator
-) -> Tensor:
+def reduced_windows(tokens: int, max_window: int, generator: torch.Generator) -> Tensor:
     """A width for the window of each token, uniform on 1, …, c: [tokens], int64.
 
     A word at distance d is then in the window with probability (c − d + 1)/c.
@@ -170,7 +168,7 @@ def _pairs(ids: Tensor, left: Tensor, right: Tensor, positions: Tensor) -> Pairs
     counts = left + right
     rows = torch.repeat_interleave(counts)
     first = counts.cumsum(0) - counts  # the number of each position's first pair
-    rank = torch.arange(len(rows), device=rows.device)
+    rank = torch.arange(rows.shape[0], device=rows.device)
     rank = rank - (first + left).index_select(0, rows)
     there = positions.index_select(0, rows)
     offset = rank + (rank >= 0)  # 0 is the token itself

@@ -49,7 +49,9 @@ def wikitext(request) -> Path:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\ufeff")), st.integers(1, 9))
+@given(
+    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\ufeff")), st.integers(1, 9)
+)
 def test_pieces_of_any_size_are_the_text(tmp_path_factory, text, size):
     path = tmp_path_factory.mktemp("pieces") / "text.txt"
     for head in (b"", b"\xef\xbb\xbf"):
@@ -176,7 +178,9 @@ def test_ptb_is_a_sentence_a_line(file, text):
     ]
 
 
-WORDS = st.lists(st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1), max_size=20)
+WORDS = st.lists(
+    st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1), max_size=20
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -32,7 +32,9 @@ def seeded(seed: int = 0) -> torch.Generator:
 def stream_of(sentences: list[list[int]]) -> TokenStream:
     numbers = [i for i, sentence in enumerate(sentences) for _ in sentence]
     flat = [i for sentence in sentences for i in sentence]
-    return TokenStream(torch.tensor(flat, dtype=torch.int64), torch.tensor(numbers, dtype=torch.int64))
+    return TokenStream(
+        torch.tensor(flat, dtype=torch.int64), torch.tensor(numbers, dtype=torch.int64)
+    )
 
 
 def lists_of(stream: TokenStream) -> list[list[int]]:
@@ -98,7 +100,9 @@ def test_kept_tokens_lie_within_binomial_bands():
         [torch.bincount(subsample(stream, keep, seeded(s)).ids, minlength=5) for s in range(40)]
     )
     for word, (count, p) in enumerate(zip(counts.tolist(), keep.tolist(), strict=True)):
-        low, high = scipy.stats.binom(40 * count, p).interval(1 - 1e-6) if p < 1 else (40 * count,) * 2
+        low, high = (
+            scipy.stats.binom(40 * count, p).interval(1 - 1e-6) if p < 1 else (40 * count,) * 2
+        )
         assert low <= int(kept[:, word].sum()) <= high
     mean, sd = kept_moments(counts, keep)
     dist = [scipy.stats.binom(c, p) for c, p in zip(counts.tolist(), keep.tolist(), strict=True)]

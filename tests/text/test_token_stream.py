@@ -17,7 +17,9 @@ from d2lcompanion.text.token_stream import (
 )
 from d2lcompanion.text.vocab import Vocab
 
-CORPUS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), min_size=1, max_size=9).filter(any)
+CORPUS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=6), min_size=1, max_size=9).filter(
+    any
+)
 VOCAB = Vocab(["<unk>", "a", "b", "c", "d", "e", "f"], [0, 6, 5, 4, 3, 2, 1])
 
 

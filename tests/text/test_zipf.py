@@ -26,7 +26,9 @@ def test_a_law_is_found_again():
     assert law.factor == pytest.approx(7)
     counts = 10**9 / torch.arange(1.0, 20_001, dtype=torch.float64) ** 1.1
     for first, last in ((1, 100), (50, 20_000)):
-        assert zipf_exponent(counts[torch.randperm(20_000)], first, last).exponent == pytest.approx(-1.1)
+        assert zipf_exponent(counts[torch.randperm(20_000)], first, last).exponent == pytest.approx(
+            -1.1
+        )
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 1e3), st.floats(0.1, 1e3)), min_size=3, max_size=20))
@@ -63,7 +65,9 @@ def test_the_expected_vocabulary_of_a_shuffled_text():
     tokens = torch.repeat_interleave(counts)
     grown = torch.stack(
         [
-            vocabulary_growth(tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(s))])
+            vocabulary_growth(
+                tokens[torch.randperm(len(tokens), generator=torch.Generator().manual_seed(s))]
+            )
             for s in range(30)
         ]
     ).double()

@@ -178,7 +178,7 @@ def distance_shares(
 
 def sentence_lengths(stream: TokenStream) -> Tensor:
     """Tokens of each sentence that has one."""
-    lengths: Tensor = stream.sentence.unique_consecutive(return_counts=True)[1]
+    lengths: Tensor = torch.unique_consecutive(stream.sentence, return_counts=True)[1]
     return lengths
 
 

@@ -83,8 +83,8 @@ def resident_size() -> tuple[float, float]:
         raise OSError("the peak memory of a process cannot be read here: no getrusage")
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return most, most
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return largest, largest
 
 
 def peak_memory(path: Path, *, whole: bool = False) -> PeakMemory:

@@ -98,7 +98,7 @@ def zipf_corpus(
                 int(sizes.sum()), generator=generator, dtype=torch.float64
             )
             ids = torch.searchsorted(edges, drawn).clamp(max=words - 1)
-            for part in ids.split(sizes.tolist()):
+            for part in torch.split(ids, sizes.tolist()):
                 yield [names[i] for i in part.tolist()]
 
     return TextCorpus(

@@ -311,17 +311,17 @@ def minibatches(
             f"a sentence must have two tokens, got {len(stream.ids)} tokens, each alone"
         )
     order = torch.randperm(len(usable), generator=generator, device=generator.device)
-    for chunk in usable[order.to(device)].split(batch_size * at_once):
+    for chunk in torch.split(usable[order.to(device)], batch_size * at_once):
         pairs = _pairs(stream.ids, left[chunk], right[chunk], chunk)
         drawn = noise.sample((len(pairs.contexts), negatives), generator).to(device)
         present = outside_window(pairs, drawn)
-        sizes = [int(part.sum()) for part in pairs.counts.split(batch_size)]
-        for part in zip(
-            stream.ids[chunk].split(batch_size),
-            pairs.contexts.split(sizes),
-            drawn.split(sizes),
-            pairs.counts.split(batch_size),
-            present.split(sizes),
-            strict=True,
-        ):
-            yield batchify(*part)
+        counts = torch.split(pairs.counts, batch_size)
+        sizes = [int(part.sum()) for part in counts]
+        yield from map(
+            batchify,
+            torch.split(stream.ids[chunk], batch_size),
+            torch.split(pairs.contexts, sizes),
+            torch.split(drawn, sizes),
+            counts,
+            torch.split(present, sizes),
+        )

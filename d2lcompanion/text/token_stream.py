@@ -107,7 +107,7 @@ def decode(stream: TokenStream, vocab: Vocab) -> list[list[str]]:
     """
     require_stream(stream)
     require_ids("ids", stream.ids, len(vocab))
-    lengths = stream.sentence.unique_consecutive(return_counts=True)[1].tolist()
+    lengths = torch.unique_consecutive(stream.sentence, return_counts=True)[1].tolist()
     words = iter(vocab.decode(stream.ids))
     return [[next(words) for _ in range(length)] for length in lengths]
 

@@ -70,7 +70,7 @@ def zipf_exponent(
             f"ranks must satisfy first < last ≤ {len(ordered)}, got {first}, {last}"
         )
     ranks = torch.logspace(0, 1, points, base=last / first, dtype=torch.float64)
-    ranks = (first * ranks).round().long().clamp(first, last).unique()
+    ranks = torch.unique((first * ranks).round().long().clamp(first, last))
     return fit_power_law(ranks, ordered[(ranks - 1).to(ordered.device)].cpu())
 
 
@@ -108,7 +108,7 @@ def expected_vocabulary(counts: Tensor, sizes: Sequence[int]) -> Tensor:
         ValueError: if a size is out of range.
     """
     require_weights("counts", counts, zeros=True)
-    c, words = counts.unique(return_counts=True)
+    c, words = torch.unique(counts, return_counts=True)
     c, words = c.double(), words.double()
     total = float((c * words).sum())
     grown = []

@@ -114,7 +114,7 @@ def test_memory_is_taken_in_a_process_of_its_own():
 
 
 def test_a_measurement_that_fails_says_why(tmp_path):
-    with pytest.raises(RuntimeError, match="(?s)absent.txt failed.*FileNotFoundError"):
+    with pytest.raises(RuntimeError, match=r"(?s)absent.txt failed.*FileNotFoundError"):
         peak_memory(tmp_path / "absent.txt")
 
 
@@ -133,7 +133,7 @@ def test_every_published_corpus_has_an_entry_and_a_reader(tmp_path, monkeypatch)
         assert words == ["the", "cat", "sat", ".", "the", "dog"]
         assert corpus.sentences() is not corpus.sentences()
         assert member in corpus.source
-    with pytest.raises(ValueError, match="corpus must be one of wikipedia, ptb.*'ptv'"):
+    with pytest.raises(ValueError, match=r"corpus must be one of wikipedia, ptb.*'ptv'"):
         load_corpus("ptv")
 
 

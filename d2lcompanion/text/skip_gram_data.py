@@ -179,7 +179,7 @@ def _pairs(ids: Tensor, left: Tensor, right: Tensor, positions: Tensor) -> Pairs
 def slow_center_context_pairs(
     sentences: list[list[int]], windows: list[int]
 ) -> list[tuple[int, int]]:
-    """The same in plain Python, as it would be said aloud: a reference, 100 times slower.
+    """The same in plain Python, as one would say it: the reference.
 
     Args:
         sentences: ids.

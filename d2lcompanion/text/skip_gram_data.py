@@ -77,7 +77,7 @@ def subsample(
     drawn = torch.rand(
         len(stream.ids), generator=generator, device=generator.device, dtype=keep.dtype
     )
-    stays = drawn.to(stream.ids.device) < keep[stream.ids]
+    stays = drawn.to(stream.ids.device) < keep.index_select(0, stream.ids)
     return TokenStream(stream.ids[stays], stream.sentence[stays])
 
 
@@ -232,11 +232,12 @@ def outside_window(pairs: Pairs, negatives: Tensor) -> Tensor:
     ends = pairs.counts.cumsum(0)
     first = (ends - pairs.counts).index_select(0, pairs.rows)
     last = ends.index_select(0, pairs.rows) - 1
-    drawn = negatives.T.contiguous()  # [K, P]: long runs to compare
+    drawn = negatives.T.to(torch.int32).contiguous()  # [K, P]: long runs to compare
+    contexts = pairs.contexts.to(torch.int32)
     hit = torch.zeros_like(drawn, dtype=torch.bool)
     for k in range(longest):  # with the k-th word of the window, or again with its last
         word = torch.minimum(first + k, last)
-        hit |= drawn == pairs.contexts.index_select(0, word)
+        hit |= drawn == contexts.index_select(0, word)
     return ~hit.T
 
 
@@ -260,16 +261,17 @@ def batchify(
     """
     require_shape("counts", counts, centers.shape)
     require_shape("negatives", negatives, (len(contexts), *negatives.shape[1:2]))
-    noise, size = negatives.shape[1], counts[:, None]
-    column = torch.arange(int(counts.max()) * (1 + noise), device=counts.device)
+    noise, size = negatives.shape[1], counts[:, None].to(torch.int32)
+    length = int(counts.max()) * (1 + noise)
+    column = torch.arange(length, dtype=torch.int32, device=counts.device)
     labels, mask = column < size, column < size * (1 + noise)
     drawn = mask ^ labels
-    words = contexts.new_zeros(mask.shape).masked_scatter(labels, contexts)
-    words = words.masked_scatter(drawn, negatives)
     if present is not None:
         require_shape("present", present, negatives.shape)
-        mask = mask.masked_scatter(drawn, present)
-        words = words.masked_fill(~mask, 0)
+        negatives = negatives.masked_fill(~present, 0)
+        mask.masked_scatter_(drawn, present)
+    words = contexts.new_zeros(mask.shape).masked_scatter_(labels, contexts)
+    words.masked_scatter_(drawn, negatives)
     return Batch(centers, words, mask, labels)
 
 
@@ -311,15 +313,17 @@ def minibatches(
             f"a sentence must have two tokens, got {len(stream.ids)} tokens, each alone"
         )
     order = torch.randperm(len(usable), generator=generator, device=generator.device)
-    for chunk in torch.split(usable[order.to(device)], batch_size * at_once):
-        pairs = _pairs(stream.ids, left[chunk], right[chunk], chunk)
+    usable = usable.index_select(0, order.to(device))
+    for chunk in torch.split(usable, batch_size * at_once):
+        before, after = left.index_select(0, chunk), right.index_select(0, chunk)
+        pairs = _pairs(stream.ids, before, after, chunk)
         drawn = noise.sample((len(pairs.contexts), negatives), generator).to(device)
         present = outside_window(pairs, drawn)
         counts = torch.split(pairs.counts, batch_size)
         sizes = [int(part.sum()) for part in counts]
         yield from map(
             batchify,
-            torch.split(stream.ids[chunk], batch_size),
+            torch.split(stream.ids.index_select(0, chunk), batch_size),
             torch.split(pairs.contexts, sizes),
             torch.split(drawn, sizes),
             counts,

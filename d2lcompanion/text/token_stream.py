@@ -71,7 +71,7 @@ def encode_blocks(
             raise ValueError(
                 f"a sentence must be a sequence of words, got {sentence[:40]!r}"
             )
-        block.append(list(sentence))
+        block.append(sentence if isinstance(sentence, list) else list(sentence))
         size += len(block[-1])
         if size >= tokens:
             yield _encode(block, size, vocab)

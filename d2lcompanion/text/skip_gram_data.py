@@ -232,8 +232,11 @@ def outside_window(pairs: Pairs, negatives: Tensor) -> Tensor:
     ends = pairs.counts.cumsum(0)
     first = (ends - pairs.counts).index_select(0, pairs.rows)
     last = ends.index_select(0, pairs.rows) - 1
-    drawn = negatives.T.to(torch.int32).contiguous()  # [K, P]: long runs to compare
-    contexts = pairs.contexts.to(torch.int32)
+    given = [ids for ids in (negatives, pairs.contexts) if len(ids)]
+    largest = max((int(ids.max()) for ids in given), default=0)
+    narrow = torch.int16 if largest < 2**15 else torch.int32  # less to move
+    drawn = negatives.to(narrow).T.contiguous()  # [K, P]: long runs to compare
+    contexts = pairs.contexts.to(narrow)
     hit = torch.zeros_like(drawn, dtype=torch.bool)
     for k in range(longest):  # with the k-th word of the window, or again with its last
         word = torch.minimum(first + k, last)
@@ -319,13 +322,10 @@ def minibatches(
         pairs = _pairs(stream.ids, before, after, chunk)
         drawn = noise.sample((len(pairs.contexts), negatives), generator).to(device)
         present = outside_window(pairs, drawn)
-        counts = torch.split(pairs.counts, batch_size)
-        sizes = [int(part.sum()) for part in counts]
-        yield from map(
-            batchify,
-            torch.split(stream.ids.index_select(0, chunk), batch_size),
-            torch.split(pairs.contexts, sizes),
-            torch.split(drawn, sizes),
-            counts,
-            torch.split(present, sizes),
-        )
+        centers = stream.ids.index_select(0, chunk)
+        rows = batchify(centers, pairs.contexts, drawn, pairs.counts, present)
+        for start in range(0, len(chunk), batch_size):
+            batch = slice(start, start + batch_size)
+            length = (1 + negatives) * int(pairs.counts[batch].max())
+            wide = (part[batch, :length] for part in rows[1:])  # filled from the left
+            yield Batch(centers[batch], *wide)

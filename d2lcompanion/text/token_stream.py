@@ -5,7 +5,7 @@ and what is done to all tokens is done by a few calls.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -126,10 +126,18 @@ def token_counts(stream: TokenStream, size: int) -> Tensor:
 
 def _encode(block: list[list[str]], size: int, vocab: Vocab) -> TokenStream:
     """One dictionary look-up a token, driven from C."""
-    numbers = {token: i for i, token in enumerate(vocab.tokens) if token != UNKNOWN}
-    found = map(numbers.get, chain.from_iterable(block), repeat(-1))
+    known = enumerate(vocab.tokens)
+    numbers = _Numbers((token, i) for i, token in known if token != UNKNOWN)
+    found = map(numbers.__getitem__, chain.from_iterable(block))
     ids = torch.from_numpy(np.fromiter(found, np.int64, count=size))
     lengths = torch.tensor([len(sentence) for sentence in block])
     sentence = torch.repeat_interleave(torch.arange(len(block)), lengths)
-    known = ids >= 0
-    return TokenStream(ids[known], sentence[known])
+    inside = ids >= 0
+    return TokenStream(ids[inside], sentence[inside])
+
+
+class _Numbers(dict[str, int]):
+    """−1 for a word that is not there, without storing it."""
+
+    def __missing__(self, word: str) -> int:
+        return -1

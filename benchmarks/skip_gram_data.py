@@ -6,7 +6,8 @@ batches of 512 centers in random order, masks and labels. d2l draws noise words 
 in the window again, ours are masked. Building the vocabularies is timed on neither side.
 d2l's pipeline is Python and uses one core; so does ours here, unless --threads says otherwise.
 The two run in turn, the order alternates, and the median of the ratios of one round's two
-times is reported, with the lowest and the highest.
+times is reported, with the lowest and the highest: by the wall clock, and in CPU seconds, which
+other programs on the machine lengthen less.
 
     python benchmarks/skip_gram_data.py [--rounds 7] [--threads 1] [--corpus both]
 """
@@ -93,19 +94,24 @@ def compare(name: str, sentences: Sentences, least: int, rounds: int) -> None:
     made = {side: work[side](sentences, vocabularies[side], 0) for side in work}  # warm
     tokens = sum(map(len, sentences))
     print(f"{name}: {tokens:,} words; batches and rows: {made}", flush=True)
-    ratios, seconds = [], {"d2l": [], "ours": []}
+    clocks = {"wall": time.perf_counter, "CPU": time.process_time}
+    seconds = {(clock, side): [] for clock in clocks for side in work}
     for number in range(rounds):
         for side in ("d2l", "ours") if number % 2 else ("ours", "d2l"):
-            start = time.perf_counter()
+            start = {clock: read() for clock, read in clocks.items()}
             work[side](sentences, vocabularies[side], number)
-            seconds[side].append(time.perf_counter() - start)
-        ratios.append(seconds["d2l"][-1] / seconds["ours"][-1])
-    for side, times in seconds.items():
+            for clock, read in clocks.items():
+                seconds[clock, side].append(read() - start[clock])
+    for clock in clocks:
+        middle = {side: statistics.median(seconds[clock, side]) for side in work}
+        pairs = zip(seconds[clock, "d2l"], seconds[clock, "ours"], strict=True)
+        ratios = sorted(slow / fast for slow, fast in pairs)
         print(
-            f"  {side:5} {statistics.median(times):7.2f} s, {tokens / statistics.median(times):,.0f} words/s"
+            f"  {clock:4} d2l {middle['d2l']:6.2f} s, ours {middle['ours']:5.3f} s "
+            f"({tokens / middle['ours']:,.0f} words/s), ratio {statistics.median(ratios):.1f} "
+            f"(lowest – highest {ratios[0]:.1f} – {ratios[-1]:.1f})",
+            flush=True,
         )
-    spread = f"{min(ratios):.1f} – {max(ratios):.1f}"
-    print(f"  ratio {statistics.median(ratios):.1f} (lowest – highest {spread})", flush=True)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "text/embedding-dataset": {
+        "zh": ("下采样", "齐普夫", "掩码", "希普斯", "流式读取", "GBK"),
+        "en": ("subsampling", "Zipf", "byte-order mark", "padding", "Penn Treebank"),
+    },
     "optimization/convexity": {
         "zh": ("凸函数", "詹森", "单纯形", "投影", "强凸", "权重衰减", "拉格朗日", "KKT"),
         "en": ("convex", "Jensen", "simplex", "projection", "weight decay", "KKT"),

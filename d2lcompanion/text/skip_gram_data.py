@@ -68,7 +68,7 @@ def subsample(
     Args:
         stream: n tokens.
         keep: [V], in [0, 1].
-        generator: on any device; with one on the CPU every device keeps the same tokens.
+        generator: on any device; one on the CPU keeps the same tokens everywhere.
     Raises:
         ValueError: if an id has no probability.
     """

@@ -14,11 +14,20 @@ from book._tools.project import ROOT
 FOLDER = Path(__file__).parent / "faults"
 LEAST = 3
 CHAPTERS = project.chapters()
+PARTS = ("optimization", "text")  # each has a class below: classes run side by side
+
+
+def of(part: str) -> list[project.Page]:
+    return [page for page in CHAPTERS if page.slug.startswith(f"{part}/")]
 
 
 def faults(page: project.Page) -> list[dict[str, str]]:
     path = FOLDER / f"{page.slug}.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))["fault"] if path.exists() else []
+
+
+def test_every_part_has_its_classes():
+    assert sum(len(of(part)) for part in PARTS) == len(CHAPTERS)
 
 
 @pytest.mark.parametrize("page", CHAPTERS, ids=[page.slug for page in CHAPTERS])
@@ -38,40 +47,79 @@ def test_faults_are_one_line_changes_of_the_package(page):
         assert fault["find"] != fault["replace"]
 
 
-@pytest.mark.nbval
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("page", "fault"),
-    [
+def planted(part: str) -> pytest.MarkDecorator:
+    cases = [
         pytest.param(page, fault, id=f"{page.slug}: {fault['why']}")
-        for page in CHAPTERS
+        for page in of(part)
         for fault in faults(page)
-    ],
-)
-def test_the_chapter_catches_the_fault(page, fault, tmp_path):
+    ]
+    return pytest.mark.parametrize(("page", "fault"), cases)
+
+
+def with_settings(part: str) -> pytest.MarkDecorator:
+    settings = (("COURSE_THREADS", "2"), ("ATEN_CPU_CAPABILITY", "default"))
+    cases = [
+        pytest.param(page, variable, value, id=f"{page.slug}-{variable}")
+        for page in of(part)
+        for variable, value in settings
+    ]
+    return pytest.mark.parametrize(("page", "variable", "value"), cases)
+
+
+def check_that_it_is_caught(page: project.Page, fault: dict[str, str], copy: Path) -> None:
     for name in ("d2lcompanion", "book", "results", "tests/book/references"):
         ignore = shutil.ignore_patterns("__pycache__", "_static")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
     for name in ("_toc.yml", "requirements.lock", "requirements-d2l.lock"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    target = tmp_path / fault["file"]
+        shutil.copy(ROOT / name, copy / name)
+    target = copy / fault["file"]
     text = target.read_text(encoding="utf-8")
     target.write_text(text.replace(fault["find"], fault["replace"]), encoding="utf-8")
-    assert references.first_difference(page, "zh", tmp_path) != ""
+    assert references.first_difference(page, "zh", copy) != ""
 
 
-@pytest.mark.nbval
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("variable", "value"), [("COURSE_THREADS", "2"), ("ATEN_CPU_CAPABILITY", "default")]
-)
-@pytest.mark.parametrize("page", CHAPTERS, ids=[page.slug for page in CHAPTERS])
-def test_the_digits_depend_neither_on_threads_nor_on_the_processor(
-    page, variable, value, monkeypatch
-):
+def check_the_digits(
+    page: project.Page, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two threads sum in another order; without vector instructions functions round otherwise."""
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # threads that wait leave the core to others
     environment = project.execution_environment()
     assert value in (environment["OMP_NUM_THREADS"], environment.get("ATEN_CPU_CAPABILITY"))
     assert references.first_difference(page, "en") == ""
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+class TestFaultsOfOptimization:
+    @planted("optimization")
+    def test_the_chapter_catches_the_fault(self, page, fault, tmp_path):
+        check_that_it_is_caught(page, fault, tmp_path)
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+class TestFaultsOfText:
+    @planted("text")
+    def test_the_chapter_catches_the_fault(self, page, fault, tmp_path):
+        check_that_it_is_caught(page, fault, tmp_path)
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+class TestDigitsOfOptimization:
+    @with_settings("optimization")
+    def test_they_depend_neither_on_threads_nor_on_the_processor(
+        self, page, variable, value, monkeypatch
+    ):
+        check_the_digits(page, variable, value, monkeypatch)
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+class TestDigitsOfText:
+    @with_settings("text")
+    def test_they_depend_neither_on_threads_nor_on_the_processor(
+        self, page, variable, value, monkeypatch
+    ):
+        check_the_digits(page, variable, value, monkeypatch)

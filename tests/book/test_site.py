@@ -185,6 +185,10 @@ QUERIES = {
         "zh": ("词嵌入", "跳元模型", "连续词袋", "独热", "互信息", "类比", "斯皮尔曼"),
         "en": ("one-hot", "skip-gram", "CBOW", "mutual information", "analogy", "Spearman"),
     },
+    "text/approximate-training": {
+        "zh": ("近似训练", "负采样", "别名法", "噪声对比估计", "层序", "哈夫曼"),
+        "en": ("negative sampling", "alias method", "noise-contrastive", "Huffman"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

@@ -64,4 +64,4 @@ def test_a_tree():
     assert found.tolist() == pytest.approx([1 / 4, 3 / 8, 1 / 4, 1 / 8])
     rows = hierarchical_softmax_rows(torch.tensor([0]), torch.tensor([2]), center, nodes, tree)
     assert rows.others.tolist() == [[2, 1, 0]]
-    assert rows.other_rows.flatten().tolist() == pytest.approx([-1 / 4, -1 / 2, -1 / 3])
+    assert rows.other_rows.flatten().tolist() == pytest.approx([-1 / 4, 1 / 2, -1 / 3])

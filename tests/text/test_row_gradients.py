@@ -66,7 +66,6 @@ def test_bad_arguments_are_named():
         "id": ({"mask": None}, r"others must be ids in \[0, 5\), got -1"),
         "center": ({"centers": CENTERS + 1}, r"centers must be ids in \[0, 3\), got 3"),
     }.values():  # fmt: skip
+        arguments = {**good, **change, "center_vectors": v, "other_vectors": u}
         with pytest.raises(ValueError, match=message):
-            arguments = {**good, **change}
-            mask = arguments.pop("mask")
-            logistic_row_gradients(**arguments, center_vectors=v, other_vectors=u, mask=mask)
+            logistic_row_gradients(**arguments)

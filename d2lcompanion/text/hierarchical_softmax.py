@@ -17,6 +17,8 @@ from d2lcompanion.text.checks import (
     require_shape,
     require_weights,
 )
+from d2lcompanion.text.row_gradients import RowGradients, logistic_row_gradients
+from d2lcompanion.text.word2vec import Reduction, divisor
 
 
 class HuffmanTree(NamedTuple):
@@ -99,6 +101,46 @@ def log_probability(
     path = node_vectors[tree.nodes[words]]  # [B, L, d]
     scores = torch.einsum("bd,bld->bl", center_vectors, path)
     return _along_paths(scores, tree.codes[words], tree.mask[words])
+
+
+def hierarchical_softmax_rows(
+    centers: Tensor,
+    words: Tensor,
+    center_vectors: Tensor,
+    node_vectors: Tensor,
+    tree: HuffmanTree,
+    *,
+    reduction: Reduction = "mean",
+) -> RowGradients:
+    """The gradient of −log P(w | c), in the rows along the path of each word.
+
+    Each step is a logistic regression with the label y = 1 for left, 0 for right: with
+    g_j = σ(u_{n_j}·v_c) − y_j it is Σ_j g_j u_{n_j} for v_c, and g_j v_c for u_{n_j}.
+
+    Args:
+        centers: c, [B], ids.
+        words: w, [B], ids, one per center.
+        center_vectors: v, [V, d].
+        node_vectors: u, [V − 1, d], one per inner node.
+        tree: of V words.
+        reduction: "mean" over the pairs, or "sum".
+    Raises:
+        ValueError: if shapes differ or an id is out of range.
+    Source:
+        Rong (2014), §3.1.
+    """
+    _require_fitting(center_vectors, node_vectors, tree)
+    require_shape("words", words, centers.shape)
+    require_ids("words", words, len(tree.nodes))
+    return logistic_row_gradients(
+        centers,
+        tree.nodes[words],
+        ~tree.codes[words],
+        center_vectors,
+        node_vectors,
+        mask=tree.mask[words],
+        scale=divisor(reduction, len(centers)),
+    )
 
 
 def all_probabilities(

@@ -20,6 +20,7 @@ from d2lcompanion.text.checks import (
     require_vector_tables,
     require_weights,
 )
+from d2lcompanion.text.row_gradients import RowGradients, logistic_row_gradients
 from d2lcompanion.text.word2vec import Reduction, VectorGradients, divisor
 
 # ------------------------------------------------------------------------------------------- noise
@@ -186,20 +187,46 @@ def negative_sampling_gradients(
     Source:
         Goldberg & Levy (2014); Rong (2014), §3.2.
     """
+    rows = negative_sampling_rows(
+        centers,
+        contexts,
+        negatives,
+        center_vectors,
+        context_vectors,
+        mask=mask,
+        reduction=reduction,
+    )
+    return rows.dense(center_vectors, context_vectors)
+
+
+def negative_sampling_rows(
+    centers: Tensor,
+    contexts: Tensor,
+    negatives: Tensor,
+    center_vectors: Tensor,
+    context_vectors: Tensor,
+    *,
+    mask: Tensor | None = None,
+    reduction: Reduction = "mean",
+) -> RowGradients:
+    """The same gradient in the k + 1 rows of each pair alone, at a cost free of V.
+
+    Args, Raises:
+        as there.
+    """
     words, present = _candidates(centers, contexts, negatives, mask, center_vectors)
-    scores = _scores(centers, words, center_vectors, context_vectors)
-    labels = torch.zeros_like(scores)
-    labels[:, 0] = 1
-    errors = (scores.sigmoid() - labels).masked_fill(~present, 0)
-    errors = (errors / divisor(reduction, len(centers)))[..., None]  # g, [B, 1 + k, 1]
-    center = torch.zeros_like(center_vectors).index_add(
-        0, centers, (errors * context_vectors[words]).sum(1)
+    require_vector_tables(center_vectors, context_vectors)
+    labels = torch.zeros_like(present)
+    labels[:, 0] = True
+    return logistic_row_gradients(
+        centers,
+        words,
+        labels,
+        center_vectors,
+        context_vectors,
+        mask=present,
+        scale=divisor(reduction, len(centers)),
     )
-    pulls = errors * center_vectors[centers][:, None]
-    context = torch.zeros_like(context_vectors).index_add(
-        0, words.flatten(), pulls.flatten(0, 1)
-    )
-    return VectorGradients(center, context)
 
 
 def optimal_score(joint: Tensor, word: Tensor, noise: Tensor, negatives: int) -> Tensor:

@@ -202,6 +202,10 @@ QUERIES = {
         ),
         "en": ("subword", "byte-pair encoding", "n-gram", "WordPiece", "Viterbi", "fertility"),
     },
+    "text/approximate-training": {
+        "zh": ("近似训练", "负采样", "别名法", "噪声对比估计", "层序", "哈夫曼"),
+        "en": ("negative sampling", "alias method", "noise-contrastive", "Huffman"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

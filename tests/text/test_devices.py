@@ -18,7 +18,9 @@ from d2lcompanion.text import (
     fasttext,
     hierarchical_softmax,
     negative_sampling,
+    noise_contrastive,
     pair_counts,
+    row_gradients,
     similarity,
     skip_gram_data,
     subword_skip_gram,
@@ -61,6 +63,25 @@ def on_pairs(function: Callable[..., Any]) -> tuple[float, Callable[[], Any]]:
         function(ids(4), ids(4), ids(4, 5), *tables(), reduction="sum"),
         function(ids(4), ids(4), ids(4, 5), *tables(), mask=yes(4, 5)),
     ]
+
+
+def on_questions() -> list[Tensor]:
+    """Four centers, three questions each, masked and shifted; added up and applied."""
+    v, u = tables()
+    rows = row_gradients.logistic_row_gradients(
+        ids(4), ids(4, 3), yes(4, 3), v, u, mask=yes(4, 3), shift=gpu(4, 3)
+    )
+    rows.descend(v, u, lr=0.1)
+    return [rows.center_rows, rows.other_rows, *rows.dense(v, u), v, u]
+
+
+def on_noise(function: Callable[..., Any]) -> tuple[float, Callable[[], Any]]:
+    """Four pairs with five negatives each and the law they were drawn from."""
+    return 1.0, lambda: function(ids(4), ids(4), ids(4, 5), *tables(), gpu(6))
+
+
+def moved(rows: row_gradients.RowGradients) -> list[Tensor]:
+    return [rows.center_rows, rows.other_rows]
 
 
 def tree() -> hierarchical_softmax.HuffmanTree:
@@ -160,6 +181,22 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "negative_sampling.negative_sampling_gradients": on_pairs(
         negative_sampling.negative_sampling_gradients
     ),
+    "negative_sampling.negative_sampling_rows": on_pairs(
+        lambda *a, **b: moved(negative_sampling.negative_sampling_rows(*a, **b))
+    ),
+    "row_gradients.logistic_row_gradients": (1.0, on_questions),
+    "noise_contrastive.noise_contrastive_loss": on_noise(noise_contrastive.noise_contrastive_loss),
+    "noise_contrastive.noise_contrastive_rows": on_noise(
+        lambda *a: moved(noise_contrastive.noise_contrastive_rows(*a))
+    ),
+    "noise_contrastive.expected_logistic_loss": (
+        1.0,
+        lambda: noise_contrastive.expected_logistic_loss(gpu(1, 1), gpu(1, 1), gpu(1), 5),
+    ),
+    "noise_contrastive.corrected_log_probabilities": (
+        1.0,
+        lambda: noise_contrastive.corrected_log_probabilities(ids(4), *tables(), gpu(6)),
+    ),
     "negative_sampling.optimal_score": (
         1.0,
         lambda: negative_sampling.optimal_score(gpu(6, 6), gpu(6, 1), gpu(6), 5),
@@ -185,6 +222,14 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "hierarchical_softmax.log_probability": (
         1.0,
         lambda: hierarchical_softmax.log_probability(gpu(4, 3), ids(4), gpu(5, 3), tree()),
+    ),
+    "hierarchical_softmax.hierarchical_softmax_rows": (
+        1.0,
+        lambda: moved(
+            hierarchical_softmax.hierarchical_softmax_rows(
+                ids(4), ids(4), gpu(6, 3), gpu(5, 3), tree()
+            )
+        ),
     ),
     "hierarchical_softmax.all_probabilities": (
         1.0,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from d2lcompanion.text.hierarchical_softmax import (
     HuffmanTree,
     all_probabilities,
+    hierarchical_softmax_rows,
     huffman_codes,
     log_probability,
 )
@@ -207,6 +208,34 @@ def test_the_gradient_is_observed_minus_expected_along_the_path():
     assert bool(far.grad.isfinite().all())
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_the_gradient_in_rows_against_autograd(reduction):
+    counts = torch.tensor([9, 4, 4, 2, 1, 1])
+    tree = huffman_codes(counts)
+    centers, words = torch.tensor([0, 3, 3, 5]), torch.tensor([4, 0, 5, 5])
+    v, u = vectors(6, 3).requires_grad_(), vectors(5, 3, seed=1).requires_grad_()
+    loss = -log_probability(v[centers], words, u, tree).sum()
+    loss = loss / (4 if reduction == "mean" else 1)
+    expected = torch.autograd.grad(loss, (v, u))
+    v, u = v.detach(), u.detach()
+    rows = hierarchical_softmax_rows(centers, words, v, u, tree, reduction=reduction)
+    for ours, theirs in zip(rows.dense(v, u), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_expected_length_is_gensim_s():
+    """Trees differ in their ties, the cost of the best tree does not."""
+    word2vec = pytest.importorskip("gensim.models.word2vec")
+    counts = [int(5000 / rank**1.1) + 1 for rank in range(1, 301)]
+    model = word2vec.Word2Vec(vector_size=1, min_count=1, hs=1, negative=0)
+    model.build_vocab_from_freq({str(word): count for word, count in enumerate(counts)})
+    theirs = sum(
+        count * len(model.wv.get_vecattr(str(word), "code")) for word, count in enumerate(counts)
+    )
+    ours = huffman_codes(torch.tensor(counts)).lengths()
+    assert int((torch.tensor(counts) * ours).sum()) == theirs
+
+
 def test_training_learns_the_frequencies():
     """One center: the likelihood is largest where P is the share of each word, as Σ P = 1."""
     counts = torch.tensor([7.0, 5, 4, 2, 1, 1], dtype=torch.float64)
@@ -247,6 +276,10 @@ BAD = {
     ),
     "dim": (lambda: all_probabilities(V, vectors(2, 3), TREE), r"shape \[2, 4\], got \[2, 3\]"),
     "vector": (lambda: all_probabilities(V[0], U, TREE), r"center_vectors must be \[N, d\]"),
+    "rows": (
+        lambda: hierarchical_softmax_rows(WORDS, WORDS + 1, vectors(3, 4), U, TREE),
+        r"words must be ids in \[0, 3\), got 3",
+    ),
     "counts": (lambda: TREE.expected_length(torch.ones(2)), r"shape \[3\], got \[2\]"),
 }  # fmt: skip
 

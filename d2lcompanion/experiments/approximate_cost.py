@@ -1,0 +1,266 @@
+"""What a training step costs against the vocabulary: full, negative, hierarchical.
+
+The same minibatch of real windows, the same plain gradient descent in place; the
+methods and the sizes take turns, so that other work on the machine falls on all of them
+alike. Samplers of the noise are timed beside them.
+"""
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from d2lcompanion.data.wikipedia import load_wikipedia
+from d2lcompanion.experiments import softmax_cost
+from d2lcompanion.text.entropy import entropy
+from d2lcompanion.text.hierarchical_softmax import (
+    HuffmanTree,
+    hierarchical_softmax_rows,
+    huffman_codes,
+)
+from d2lcompanion.text.negative_sampling import (
+    AliasSampler,
+    negative_sampling_rows,
+    noise_distribution,
+)
+from d2lcompanion.text.vocab import Vocab
+from d2lcompanion.text.word2vec import skip_gram_gradients
+from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.progress import Track, silent
+from d2lcompanion.training.wall_time import Stopwatch
+
+LR = 1e-4  # small: the values do not matter
+DRAWS = 20_000  # of a sampler, in one call
+
+# ------------------------------------------------------------------------------------- the preset
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What one run does.
+
+    Attributes:
+        sizes: of the vocabulary, V, two or more.
+        dim: d, numbers a vector.
+        window: words on either side.
+        batch_size: windows a step.
+        negatives: k.
+        rounds: measurements of each, ≥ 1.
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    sizes: tuple[int, ...]
+    dim: int
+    window: int
+    batch_size: int
+    negatives: int
+    rounds: int
+
+    def __post_init__(self) -> None:
+        if len(set(self.sizes)) < 2 or min(self.sizes) < 2:
+            raise ValueError(f"sizes must be two or more, each ≥ 2, got {self.sizes}")
+        for name in ("dim", "window", "batch_size", "negatives", "rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+
+
+SIZES = (1000, 2000, 4000, 8000, 16_000, 28_000)
+PRESETS = {
+    "ci": Preset(SIZES, 64, window=5, batch_size=128, negatives=5, rounds=9),
+    "laptop": Preset(SIZES, 300, window=5, batch_size=256, negatives=5, rounds=11),
+    "gpu": Preset(SIZES, 300, window=5, batch_size=4096, negatives=5, rounds=31),
+}
+
+# -------------------------------------------------------------------------------------- the study
+
+
+class Task(NamedTuple):
+    """A minibatch of pairs at one size of the vocabulary, and all that a step needs."""
+
+    windows: softmax_cost.Task
+    centers: Tensor  # [n], of the pairs in those windows
+    contexts: Tensor  # [n]
+    noise: Tensor  # [V]
+    sampler: AliasSampler
+    tree: HuffmanTree
+    negatives: int
+
+
+def prepare(
+    preset: Preset, *, device: torch.device, generator: torch.Generator
+) -> dict[int, Task]:
+    """A task for each size, of the most frequent words of the extract."""
+    made = softmax_cost.prepare(
+        preset.sizes,
+        dim=preset.dim,
+        window=preset.window,
+        batch_size=preset.batch_size,
+        device=device,
+        generator=generator,
+    )
+    counts = Vocab.from_sequences(load_wikipedia().paragraphs).counts
+    tasks = {}
+    for size, task in made.items():
+        centers, contexts, mask = task.batch
+        pairs = centers[:, None].expand_as(contexts)[mask], contexts[mask]
+        noise = noise_distribution(counts[:size]).to(device)
+        tree = HuffmanTree(*(part.to(device) for part in huffman_codes(counts[:size])))
+        tasks[size] = Task(
+            task, *pairs, noise, AliasSampler(noise), tree, preset.negatives
+        )
+    return tasks
+
+
+def full(task: Task, generator: torch.Generator) -> None:
+    """A step with the full softmax: every row of u moves."""
+    _, v, u = task.windows
+    centers, contexts, mask = task.windows.batch
+    uphill = skip_gram_gradients(centers, contexts, v, u, mask=mask, reduction="mean")
+    v.add_(uphill.center_vectors, alpha=LR)
+    u.add_(uphill.context_vectors, alpha=LR)
+
+
+def negative(task: Task, generator: torch.Generator) -> None:
+    """A step with k fresh negatives for each pair: k + 1 rows of u a pair."""
+    _, v, u = task.windows
+    drawn = task.sampler.sample((len(task.centers), task.negatives), generator)
+    rows = negative_sampling_rows(task.centers, task.contexts, drawn, v, u)
+    rows.descend(v, u, lr=LR)
+
+
+def hierarchical(task: Task, generator: torch.Generator) -> None:
+    """A step along the paths: as many rows a pair as the longest path has nodes."""
+    _, v, u = task.windows
+    nodes = u[:-1]
+    rows = hierarchical_softmax_rows(task.centers, task.contexts, v, nodes, task.tree)
+    rows.descend(v, nodes, lr=LR)
+
+
+STEPS: dict[str, Callable[[Task, torch.Generator], None]] = {
+    "full": full,
+    "negative": negative,
+    "hierarchical": hierarchical,
+}
+
+
+def alias(task: Task, generator: torch.Generator) -> None:
+    """Draws by tables, O(1) each."""
+    task.sampler.sample((DRAWS,), generator)
+
+
+def search(task: Task, generator: torch.Generator) -> None:
+    """Draws by a binary search in cumulative sums, O(log V) each; sums made anew."""
+    height = torch.rand(DRAWS, generator=generator)
+    torch.searchsorted(task.noise.cumsum(0), height.to(task.noise.device))
+
+
+def multinomial(task: Task, generator: torch.Generator) -> None:
+    """torch's own draws."""
+    torch.multinomial(task.noise.cpu(), DRAWS, replacement=True, generator=generator)
+
+
+SAMPLERS: dict[str, Callable[[Task, torch.Generator], None]] = {
+    "alias": alias,
+    "search": search,
+    "multinomial": multinomial,
+}
+
+
+def measure(
+    actions: dict[str, Callable[[Task, torch.Generator], None]],
+    tasks: dict[int, Task],
+    rounds: int,
+    generator: torch.Generator,
+    track: Track = silent,
+) -> dict[str, dict[int, list[float]]]:
+    """Name → size → seconds in each round; each runs twice before."""
+    seconds: dict[str, dict[int, list[float]]] = {
+        name: {size: [] for size in tasks} for name in actions
+    }
+    for number in track(range(-2, rounds), "rounds"):
+        for size, task in tasks.items():
+            for name, act in actions.items():
+                with Stopwatch(task.noise.device) as watch:
+                    act(task, generator)
+                if number >= 0:
+                    seconds[name][size].append(watch.seconds)
+    return seconds
+
+
+def operations(task: Task) -> dict[str, int]:
+    """Floating-point operations of the products of a step.
+
+    Full: three products of 2BVd. The others: 2md for the scores of a pair, 2md for its
+    center and 2md for its rows, with m = k + 1, or the steps on the path of its word.
+    """
+    dim = task.windows.center_vectors.shape[1]
+    batch = len(task.windows.batch.centers)
+    return {
+        "full": softmax_cost.products(len(task.noise), dim, batch),
+        "negative": 6 * len(task.centers) * (task.negatives + 1) * dim,
+        "hierarchical": 6 * int(task.tree.lengths()[task.contexts].sum()) * dim,
+    }
+
+
+# --------------------------------------------------------------------------------- the experiment
+
+
+def run(preset: Preset, context: RunContext) -> dict[str, object]:
+    """Medians by method and size, what the tree says of its paths, and the samplers."""
+    generator = context.generator
+    tasks = prepare(preset, device=context.device, generator=generator)
+    steps = measure(STEPS, tasks, preset.rounds, generator, context.track)
+    draws = measure(SAMPLERS, tasks, preset.rounds, generator, context.track)
+    counts = Vocab.from_sequences(load_wikipedia().paragraphs).counts
+    bits = {size: float(entropy(counts[:size])) / math.log(2) for size in tasks}
+    return {
+        "sizes": list(tasks),
+        **{name: _medians(by_size) for name, by_size in (steps | draws).items()},
+        "operations": {
+            name: [operations(task)[name] for task in tasks.values()] for name in STEPS
+        },
+        "entropy_bits": list(bits.values()),
+        "path": [
+            float(
+                task.tree.expected_length(counts[: len(task.noise)].to(context.device))
+            )
+            for task in tasks.values()
+        ],
+        "longest": [task.tree.mask.shape[1] for task in tasks.values()],
+        "ratio": {
+            name: _medians(steps["full"])[-1] / _medians(steps[name])[-1]
+            for name in ("negative", "hierarchical")
+        },
+    }
+
+
+def _medians(by_size: dict[int, list[float]]) -> list[float]:
+    return [statistics.median(times) for times in by_size.values()]
+
+
+EXPERIMENT = Experiment(
+    name="approximate-cost",
+    title=Text(
+        "A step with the full softmax, as a multiple of a step without, at 28,000 words",
+        "词表有 28,000 个词时，完整 softmax 的一步相当于近似方法的几步",
+    ),
+    chapter="text/approximate-training",
+    presets=PRESETS,
+    notes={
+        "ci": "128 windows, 64 dimensions, up to 28,000 words: twenty seconds",
+        "laptop": "256 windows, 300 dimensions, up to 28,000 words: minutes on a CPU",
+        "gpu": "4,096 windows, 300 dimensions, up to 28,000 words",
+    },
+    run=run,
+    columns=(
+        Column("ratio.negative", Text("negative sampling", "负采样"), ".1f"),
+        Column(
+            "ratio.hierarchical", Text("hierarchical softmax", "层序 softmax"), ".1f"
+        ),
+    ),
+)

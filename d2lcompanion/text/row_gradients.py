@@ -58,7 +58,7 @@ def logistic_row_gradients(
     shift: Tensor | None = None,
     scale: Tensor | float = 1.0,
 ) -> RowGradients:
-    """The gradient of Σ −log σ(±(s − shift)), s = u_w·v_c: each error along its vectors.
+    """The gradient of Σ −log σ(±(s − shift)), s = u_w·v_c: errors along vectors.
 
     With the label y (1 for yes, 0 for no) the derivative of the logistic loss is
 

@@ -15,7 +15,7 @@ from d2lcompanion.text.word2vec import VectorGradients
 
 
 class RowGradients(NamedTuple):
-    """Derivatives in the rows that took part; a row that is listed twice counts twice."""
+    """Derivatives in the rows that took part; a row listed twice counts twice."""
 
     centers: Tensor  # [B], ids of rows of v
     center_rows: Tensor  # [B, d]

@@ -104,6 +104,65 @@ ENTRIES += tuple(
     )
     for part, (original, md5) in _FASHION_MNIST.items()
 )
+# Text. It is read out of its archive, which is never unpacked.
+ENTRIES += (
+    Entry(
+        name="ptb",
+        file_name="ptb.zip",
+        urls=(
+            "https://d2l-data.s3-accelerate.amazonaws.com/ptb.zip",
+            "http://d2l-data.s3-accelerate.amazonaws.com/ptb.zip",
+        ),
+        checksum=Checksum(
+            "sha1",
+            "319d85e578af0cdc590547f26231e4e31cdf1e42",
+            "published in d2l 1.0.3 for its copy of Mikolov's preparation of the Penn Treebank",
+        ),
+        licence="of the Linguistic Data Consortium (LDC99T42): for research; text of the Wall "
+        "Street Journal",
+        size_bytes=None,
+        citation="Marcus, Santorini & Marcinkiewicz (1993), Building a Large Annotated Corpus of "
+        "English: The Penn Treebank, Computational Linguistics 19(2)",
+        tried=False,
+    ),
+    Entry(
+        name="wikitext-2",
+        file_name="wikitext-2-v1.zip",
+        urls=(
+            "https://wikitext.smerity.com/wikitext-2-v1.zip",
+            "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip",
+        ),
+        checksum=Checksum(
+            "sha1",
+            "3c914d17d80b1459be871a5039ac23e752a53cbe",
+            "published in d2l 1.0.3 for the archive at its old address, which is said to be dead",
+        ),
+        licence="CC-BY-SA (text of Wikipedia)",
+        size_bytes=None,
+        citation="Merity, Xiong, Bradbury & Socher (2017), Pointer Sentinel Mixture Models, ICLR",
+        tried=False,
+    ),
+    Entry(
+        name="wikitext-103",
+        file_name="wikitext-103-v1.zip",
+        urls=("https://wikitext.smerity.com/wikitext-103-v1.zip",),
+        checksum=None,
+        licence="CC-BY-SA (text of Wikipedia)",
+        size_bytes=None,
+        citation="Merity, Xiong, Bradbury & Socher (2017), Pointer Sentinel Mixture Models, ICLR",
+        tried=False,
+    ),
+    Entry(
+        name="text8",
+        file_name="text8.zip",
+        urls=("https://mattmahoney.net/dc/text8.zip",),
+        checksum=None,
+        licence="CC-BY-SA (text of Wikipedia)",
+        size_bytes=None,
+        citation="Mahoney (2006), About the Test Data, http://mattmahoney.net/dc/textdata.html",
+        tried=False,
+    ),
+)
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
 
 

@@ -100,7 +100,10 @@ class AliasSampler:
             tuple(shape), generator=generator, device=source, dtype=tables.dtype
         )
         column, height = column.to(tables.device), height.to(tables.device)
-        return torch.where(height < tables[column], column, self.aliases[column])
+        place = column.flatten()  # of one vector index_select is faster than [column]
+        threshold = tables.index_select(0, place).view(column.shape)
+        alias = self.aliases.index_select(0, place).view(column.shape)
+        return torch.where(height < threshold, column, alias)
 
 
 def _vose(weights: list[float]) -> tuple[list[float], list[int]]:

@@ -201,3 +201,13 @@ def test_every_entry_is_complete(entry):
     if any(url.startswith("http://") for url in entry.urls):
         assert entry.checksum is not None, "plain HTTP needs a checksum"
         assert entry.urls[0].startswith("https://"), "HTTPS comes first"
+
+
+@pytest.mark.parametrize("name", ["ptb", "wikitext-2"])
+def test_the_digests_of_text_are_those_that_d2l_publishes(name):
+    d2l = pytest.importorskip("d2l.torch", reason="d2l is an oracle: requirements-d2l.lock")
+    url, digest = d2l.DATA_HUB[name]
+    entry = REGISTRY[name]
+    assert (entry.checksum.algorithm, entry.checksum.digest) == ("sha1", digest)
+    assert "d2l 1.0.3" in entry.checksum.origin
+    assert url in entry.urls

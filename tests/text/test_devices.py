@@ -13,9 +13,14 @@ from d2lcompanion.text import (
     checks,
     hierarchical_softmax,
     negative_sampling,
+    pair_counts,
     similarity,
+    skip_gram_data,
+    token_stream,
     word2vec,
+    zipf,
 )
+from d2lcompanion.text.token_stream import TokenStream
 from d2lcompanion.text.vocab import Vocab
 from tests.fake_gpu import fake_gpu, gpu, public_functions, tensors
 
@@ -69,6 +74,21 @@ def draws() -> list[Tensor]:
 
 def found(neighbors: similarity.Neighbors) -> list[Tensor]:
     return [neighbors.ids.float(), neighbors.cosines]
+
+
+def stream() -> TokenStream:
+    """Eight tokens; what is asked of them is answered by 1."""
+    return TokenStream(ids(8), ids(8))
+
+
+def pairs() -> skip_gram_data.Pairs:
+    """Twelve pairs of four centers."""
+    return skip_gram_data.Pairs(ids(12), ids(12), ids(12), ids(4))
+
+
+def floats(*results: Any) -> list[Tensor]:
+    """Whole numbers and booleans as floats, on their device."""
+    return [result.float() for result in tensors(list(results))]
 
 
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
@@ -129,13 +149,74 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
         lambda: hierarchical_softmax.all_probabilities(gpu(4, 3), gpu(5, 3), tree()),
     ),
 }
+CASES |= {
+    "token_stream.require_stream": (1.0, lambda: token_stream.require_stream(stream())),
+    "token_stream.token_counts": (1.0, lambda: floats(token_stream.token_counts(stream(), 6))),
+    "skip_gram_data.keep_probabilities": (
+        1.0,
+        lambda: floats(
+            skip_gram_data.keep_probabilities(gpu(6), 0.1),
+            skip_gram_data.keep_probabilities(ids(6), 0.1, "word2vec"),
+        ),
+    ),
+    "skip_gram_data.window_reach": (
+        1.0,
+        lambda: floats(skip_gram_data.window_reach(stream(), ids(8))),
+    ),
+    "skip_gram_data.outside_window": (
+        2.0,
+        lambda: floats(skip_gram_data.outside_window(pairs(), ids(12, 5))),
+    ),
+    "skip_gram_data.batchify": (
+        3.0,
+        lambda: floats(
+            skip_gram_data.batchify(ids(4), ids(12), ids(12, 5), ids(4)),
+            skip_gram_data.batchify(ids(4), ids(12), ids(12, 5), ids(4), yes(12, 5)),
+        ),
+    ),
+    "pair_counts.kept_moments": (1.0, lambda: pair_counts.kept_moments(ids(6), gpu(6))),
+    "pair_counts.pair_count_moments": (1.0, lambda: pair_counts.pair_count_moments(stream(), 3)),
+    "pair_counts.expected_pairs": (1.0, lambda: pair_counts.expected_pairs(ids(4), 3)),
+    "zipf.fit_power_law": (1.0, lambda: zipf.fit_power_law(gpu(5), gpu(5))),
+    "zipf.vocabulary_growth": (1.0, lambda: floats(zipf.vocabulary_growth(ids(8)))),
+}
+# The number of what comes out depends on values.
+SIZED: dict[str, Callable[[], Any]] = {
+    "skip_gram_data.subsample": lambda: skip_gram_data.subsample(
+        stream(), gpu(6), torch.Generator("cpu")
+    ),
+    "skip_gram_data.center_context_pairs": lambda: [
+        skip_gram_data.center_context_pairs(stream(), ids(8)),
+        skip_gram_data.center_context_pairs(stream(), ids(8), ids(3)),
+    ],
+    "zipf.rank_frequency": lambda: zipf.rank_frequency(gpu(6)),
+    "zipf.expected_vocabulary": lambda: zipf.expected_vocabulary(ids(6), [1]),
+}
 # One answers in plain numbers, which it reads back; the others see no tensor.
 NO_CASE = {
     "similarity.word_similarity",
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",
+    "skip_gram_data.reduced_windows",  # where its generator is
+    "skip_gram_data.slow_center_context_pairs",
+    "skip_gram_data.minibatches",  # of the parts above, see below
+    "token_stream.encode",
+    "token_stream.encode_blocks",
+    "token_stream.decode",
+    "zipf.zipf_exponent",
+    "zipf.coverage",
+    *(f"corpus.read_{what}" for what in ("pieces", "lines", "ptb", "text8", "wikitext")),
+    "corpus.split_sentences",
 }
+
+
+@pytest.mark.parametrize("call", SIZED.values(), ids=list(SIZED))
+def test_results_whose_size_depends_on_values_stay_on_the_gpu(call):
+    with fake_gpu(1.0, sizes_from_data=True):
+        results = tensors(call())
+    assert results
+    assert {result.device.type for result in results} == {"cuda"}
 
 
 def test_words_of_vectors_on_the_gpu():
@@ -160,5 +241,5 @@ def test_results_stay_on_the_gpu(number, call):
 def test_every_public_function_of_the_topic_has_a_case():
     assert (
         public_functions(d2lcompanion.text)
-        == set(CASES) - {"negative_sampling.AliasSampler"} | NO_CASE
+        == (set(CASES) | set(SIZED)) - {"negative_sampling.AliasSampler"} | NO_CASE
     )

@@ -1,0 +1,327 @@
+"""From a stream of tokens to minibatches for skip-gram with negative sampling.
+
+Frequent words are thinned out, every token gets a window of random width, every word in
+a window makes a pair with the token in its middle, and noise words are drawn to go with
+each pair. All of it is arithmetic on flat arrays, O(1) a token and a pair.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from d2lcompanion.text.checks import (
+    require_at_least,
+    require_choice,
+    require_ids,
+    require_shape,
+    require_weights,
+)
+from d2lcompanion.text.negative_sampling import AliasSampler
+from d2lcompanion.text.token_stream import TokenStream, require_stream
+
+KeepFormula: TypeAlias = Literal["square_root", "word2vec"]
+
+# ------------------------------------------------------------------------------------- subsampling
+
+
+def keep_probabilities(
+    counts: Tensor, threshold: float, formula: KeepFormula = "square_root"
+) -> Tensor:
+    """How likely a token of each word is to stay, from its share f of all tokens.
+
+        square_root:  min(1, √(t/f))             the paper, d2l
+        word2vec:     min(1, √(t/f) + t/f)       the C program, gensim: (√(f/t) + 1) t/f
+
+    The second keeps more, and all words up to f = 2.618 t, where the first begins at t.
+    d2l uses t = 10⁻⁴, gensim 10⁻³, the paper "around 10⁻⁵".
+
+    Args:
+        counts: [V], ≥ 0, of the tokens to be thinned out.
+        threshold: t in (0, 1].
+        formula: which of the two.
+    Returns:
+        [V], in (0, 1], float64; 1 for a word that does not occur.
+    Raises:
+        ValueError: if counts are no counts, t is out of range, or formula is neither.
+    Source:
+        Mikolov, Sutskever, Chen, Corrado & Dean (2013), equation (5); word2vec.c,
+        `ReadVocab` and `TrainModelThread`.
+    """
+    require_weights("counts", counts, zeros=True)
+    require_choice("formula", formula, ("square_root", "word2vec"))
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold must be in (0, 1], got {threshold}")
+    ratio = threshold * counts.sum().double() / counts.double()  # t/f, ∞ where f = 0
+    kept = ratio.sqrt() if formula == "square_root" else ratio.sqrt() + ratio
+    return kept.clamp(max=1)
+
+
+def subsample(
+    stream: TokenStream, keep: Tensor, generator: torch.Generator
+) -> TokenStream:
+    """Keep each token with the probability of its word, independently of all others.
+
+    What stays moves together: windows, formed afterwards, reach over the gaps.
+
+    Args:
+        stream: n tokens.
+        keep: [V], in [0, 1].
+        generator: on any device; with one on the CPU every device keeps the same tokens.
+    Raises:
+        ValueError: if an id has no probability.
+    """
+    require_stream(stream)
+    require_ids("ids", stream.ids, len(keep))
+    drawn = torch.rand(
+        len(stream.ids), generator=generator, device=generator.device, dtype=keep.dtype
+    )
+    stays = drawn.to(stream.ids.device) < keep[stream.ids]
+    return TokenStream(stream.ids[stays], stream.sentence[stays])
+
+
+# ---------------------------------------------------------------------------------- windows, pairs
+
+
+def reduced_windows(tokens: int, max_window: int, generator: torch.Generator) -> Tensor:
+    """A width for the window of each token, uniform on 1, …, c: [tokens], int64.
+
+    A word at distance d is then in the window with probability (c − d + 1)/c.
+
+    Raises:
+        ValueError: if tokens < 0 or c < 1.
+    """
+    require_at_least("tokens", tokens, 0)
+    require_at_least("max_window", max_window, 1)
+    return torch.randint(
+        1, max_window + 1, (tokens,), generator=generator, device=generator.device
+    )
+
+
+def window_reach(stream: TokenStream, windows: Tensor) -> tuple[Tensor, Tensor]:
+    """How many words each token sees to its left and right, a and b: [n] both.
+
+    Args:
+        stream: n tokens.
+        windows: w, [n], whole numbers ≥ 1.
+    Raises:
+        ValueError: if shapes differ or a width is < 1.
+    """
+    require_stream(stream)
+    require_shape("windows", windows, stream.ids.shape)
+    if windows.numel() == 0:
+        return windows, windows
+    if windows.is_floating_point() or int(windows.min()) < 1:
+        raise ValueError(
+            f"windows must be whole numbers ≥ 1, got {windows.min().item()}"
+        )
+    place = torch.arange(len(windows), device=windows.device)
+    first = torch.ones_like(windows, dtype=torch.bool)
+    first[1:] = stream.sentence[1:] != stream.sentence[:-1]
+    last = first.roll(-1)
+    start = torch.where(first, place, 0).cummax(0).values
+    end = torch.where(last, place, len(windows)).flip(0).cummin(0).values.flip(0)
+    return torch.minimum(windows, place - start), torch.minimum(windows, end - place)
+
+
+class Pairs(NamedTuple):
+    """Center and context words, all pairs of a center together, from left to right.
+
+    Attributes:
+        centers: [P], ids.
+        contexts: [P], ids.
+        rows: [P], which of the positions asked for the center is.
+        counts: [m], pairs of each position asked for.
+    """
+
+    centers: Tensor
+    contexts: Tensor
+    rows: Tensor
+    counts: Tensor
+
+
+def center_context_pairs(
+    stream: TokenStream, windows: Tensor, positions: Tensor | None = None
+) -> Pairs:
+    """Each token with every other word at a distance ≤ its width in its sentence.
+
+    The token at i reaches a_i = min(w_i, tokens before it in the sentence) to the left
+    and b_i to the right, so it has a_i + b_i pairs. Numbered through, the k-th of them
+    is at the offset k − a_i, or one more from the token itself on.
+
+    Args:
+        stream: n tokens.
+        windows: w, [n], whole numbers ≥ 1, as from `reduced_windows`.
+        positions: [m], which tokens are centers, in which order; None is all.
+    Raises:
+        ValueError: if a width is < 1, or shapes differ.
+    """
+    left, right = window_reach(stream, windows)
+    if positions is None:
+        positions = torch.arange(len(stream.ids), device=stream.ids.device)
+    return _pairs(stream.ids, left[positions], right[positions], positions)
+
+
+def _pairs(ids: Tensor, left: Tensor, right: Tensor, positions: Tensor) -> Pairs:
+    """The pairs of some positions, each with its own reach."""
+    counts = left + right
+    rows = torch.repeat_interleave(counts)
+    first = counts.cumsum(0) - counts  # the number of each position's first pair
+    rank = torch.arange(rows.shape[0], device=rows.device)
+    rank = rank - (first + left).index_select(0, rows)
+    there = positions.index_select(0, rows)
+    offset = rank + (rank >= 0)  # 0 is the token itself
+    centers, contexts = ids.index_select(0, there), ids.index_select(0, there + offset)
+    return Pairs(centers, contexts, rows, counts)
+
+
+def slow_center_context_pairs(
+    sentences: list[list[int]], windows: list[int]
+) -> list[tuple[int, int]]:
+    """The same in plain Python, as it would be said aloud: a reference, 100 times slower.
+
+    Args:
+        sentences: ids.
+        windows: one width a token, in the order of the corpus.
+    """
+    pairs, widths = [], iter(windows)
+    for sentence in sentences:
+        for i, center in enumerate(sentence):
+            width = next(widths)
+            for j in range(max(0, i - width), min(len(sentence), i + width + 1)):
+                if j != i:
+                    pairs.append((center, sentence[j]))
+    return pairs
+
+
+# ------------------------------------------------------------------------------------- minibatches
+
+
+class Batch(NamedTuple):
+    """A minibatch in d2l's layout: context words, then noise words, then filling.
+
+    Attributes:
+        centers: [B], ids.
+        words: [B, L], ids; 0 where the mask is False.
+        mask: [B, L], bool, what counts.
+        labels: [B, L], bool, True for context words.
+    """
+
+    centers: Tensor
+    words: Tensor
+    mask: Tensor
+    labels: Tensor
+
+
+def outside_window(pairs: Pairs, negatives: Tensor) -> Tensor:
+    """Which noise words are in no window of their center: [P, K], bool.
+
+    The others are no negatives there, and are masked. d2l draws again instead, for ever
+    if a window holds the whole vocabulary; word2vec's C program leaves out those that
+    equal the one context word of their pair.
+
+    Args:
+        pairs: P of them.
+        negatives: [P, K], ids.
+    Raises:
+        ValueError: if shapes do not fit.
+    """
+    require_shape("negatives", negatives, (len(pairs.rows), *negatives.shape[1:2]))
+    longest = int(pairs.counts.max()) if len(pairs.counts) else 0
+    ends = pairs.counts.cumsum(0)
+    first = (ends - pairs.counts).index_select(0, pairs.rows)
+    last = ends.index_select(0, pairs.rows) - 1
+    drawn = negatives.T.contiguous()  # [K, P]: long runs to compare
+    hit = torch.zeros_like(drawn, dtype=torch.bool)
+    for k in range(longest):  # with the k-th word of the window, or again with its last
+        word = torch.minimum(first + k, last)
+        hit |= drawn == pairs.contexts.index_select(0, word)
+    return ~hit.T
+
+
+def batchify(
+    centers: Tensor,
+    contexts: Tensor,
+    negatives: Tensor,
+    counts: Tensor,
+    present: Tensor | None = None,
+) -> Batch:
+    """Windows of different sizes as rows of one length, L = (1 + K) · the most words.
+
+    Args:
+        centers: [B], ids.
+        contexts: [P], ids, those of a row together, rows in order.
+        negatives: [P, K], ids, K ≥ 1.
+        counts: [B], how many contexts each row has; their sum is P.
+        present: [P, K], bool, which negatives count; None is all.
+    Raises:
+        ValueError: if shapes do not fit.
+    """
+    require_shape("counts", counts, centers.shape)
+    require_shape("negatives", negatives, (len(contexts), *negatives.shape[1:2]))
+    noise, size = negatives.shape[1], counts[:, None]
+    column = torch.arange(int(counts.max()) * (1 + noise), device=counts.device)
+    labels, mask = column < size, column < size * (1 + noise)
+    drawn = mask ^ labels
+    words = contexts.new_zeros(mask.shape).masked_scatter(labels, contexts)
+    words = words.masked_scatter(drawn, negatives)
+    if present is not None:
+        require_shape("present", present, negatives.shape)
+        mask = mask.masked_scatter(drawn, present)
+        words = words.masked_fill(~mask, 0)
+    return Batch(centers, words, mask, labels)
+
+
+def minibatches(
+    stream: TokenStream,
+    noise: AliasSampler,
+    *,
+    max_window: int,
+    negatives: int,
+    batch_size: int,
+    generator: torch.Generator,
+    at_once: int = 64,
+) -> Iterator[Batch]:
+    """One pass over the tokens in random order, each the center of one row.
+
+    Widths are drawn anew in each pass. Tokens alone in their sentence are left out.
+    Pairs of so many batches are formed at once: few calls, and bounded memory.
+
+    Args:
+        stream: subsampled tokens.
+        noise: draws negatives.
+        max_window: c ≥ 1.
+        negatives: K ≥ 1, for each context word.
+        batch_size: rows, ≥ 1; the last batch may be smaller.
+        generator: on any device.
+        at_once: batches prepared together, ≥ 1; changes speed and memory alone.
+    Raises:
+        ValueError: if a number is out of range, or no sentence has two tokens.
+    """
+    for name, value in (("negatives", negatives), ("batch_size", batch_size)):
+        require_at_least(name, value, 1)
+    require_at_least("at_once", at_once, 1)
+    device = stream.ids.device
+    windows = reduced_windows(len(stream.ids), max_window, generator).to(device)
+    left, right = window_reach(stream, windows)
+    usable = (left + right > 0).nonzero()[:, 0]
+    if not len(usable):
+        raise ValueError(
+            f"a sentence must have two tokens, got {len(stream.ids)} tokens, each alone"
+        )
+    order = torch.randperm(len(usable), generator=generator, device=generator.device)
+    for chunk in torch.split(usable[order.to(device)], batch_size * at_once):
+        pairs = _pairs(stream.ids, left[chunk], right[chunk], chunk)
+        drawn = noise.sample((len(pairs.contexts), negatives), generator).to(device)
+        present = outside_window(pairs, drawn)
+        counts = torch.split(pairs.counts, batch_size)
+        sizes = [int(part.sum()) for part in counts]
+        yield from map(
+            batchify,
+            torch.split(stream.ids[chunk], batch_size),
+            torch.split(pairs.contexts, sizes),
+            torch.split(drawn, sizes),
+            counts,
+            torch.split(present, sizes),
+        )

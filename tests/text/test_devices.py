@@ -14,6 +14,8 @@ from d2lcompanion.text import (
     hierarchical_softmax,
     negative_sampling,
     pair_counts,
+    sgns,
+    sgns_blocks,
     similarity,
     skip_gram_data,
     token_stream,
@@ -89,6 +91,25 @@ def pairs() -> skip_gram_data.Pairs:
 def floats(*results: Any) -> list[Tensor]:
     """Whole numbers and booleans as floats, on their device."""
     return [result.float() for result in tensors(list(results))]
+
+
+def words() -> sgns.WordVectors:
+    """Vectors of six words in both roles, by name."""
+    return sgns.WordVectors(*tables())
+
+
+def blocks() -> list[sgns_blocks.Blocks]:
+    """The steps of eight tokens, two a block."""
+    noise = negative_sampling.AliasSampler(gpu(6))
+    layout = sgns_blocks.Layout(2, 1, 2, 3)
+    generator = torch.Generator("cpu")
+    return list(sgns_blocks.blocks_of(stream(), sgns.Recipe(window=2), layout, noise, generator))
+
+
+def on_a_step(step: Callable[..., Any], *seen: Any) -> list[Tensor]:
+    """The vectors after a step."""
+    vectors = words()
+    return tensors([step(vectors, *seen, 0.1), *vectors])
 
 
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
@@ -180,6 +201,25 @@ CASES |= {
     "zipf.fit_power_law": (1.0, lambda: zipf.fit_power_law(gpu(5), gpu(5))),
     "zipf.vocabulary_growth": (1.0, lambda: floats(zipf.vocabulary_growth(ids(8)))),
 }
+CASES |= {
+    "sgns.initial_vectors": (
+        1.0,
+        lambda: sgns.initial_vectors(6, 3, torch.Generator("cpu"), device="cuda"),
+    ),
+    "sgns.expected_tokens": (1.0, lambda: sgns.expected_tokens(gpu(6), sgns.Recipe())),
+    "sgns.require_trainable": (1.0, lambda: floats(sgns.require_trainable(words(), stream(), 6))),
+    "sgns.require_converging": (1.0, lambda: sgns.require_converging(words(), 1, 0.1)),
+    "sgns_blocks.fitting_layout": (
+        1.0,
+        lambda: [sgns_blocks.fitting_layout(gpu(6), sgns.Recipe()), ()][1],
+    ),
+    "sgns_blocks.blocks_of": (1.0, lambda: [floats(*step) for step in blocks()]),
+    "sgns_blocks.block_loss": (1.0, lambda: [sgns_blocks.block_loss(words(), b) for b in blocks()]),
+    "sgns_blocks.step_on_blocks": (
+        1.0,
+        lambda: [on_a_step(sgns_blocks.step_on_blocks, step) for step in blocks()],
+    ),
+}
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "skip_gram_data.subsample": lambda: skip_gram_data.subsample(
@@ -189,12 +229,19 @@ SIZED: dict[str, Callable[[], Any]] = {
         skip_gram_data.center_context_pairs(stream(), ids(8)),
         skip_gram_data.center_context_pairs(stream(), ids(8), ids(3)),
     ],
+    "token_stream.shuffle_sentences": lambda: token_stream.shuffle_sentences(
+        stream(), torch.Generator("cpu")
+    ),
     "zipf.rank_frequency": lambda: zipf.rank_frequency(gpu(6)),
     "zipf.expected_vocabulary": lambda: zipf.expected_vocabulary(ids(6), [1]),
 }
 # One answers in plain numbers, which it reads back; the others see no tensor.
 NO_CASE = {
     "similarity.word_similarity",
+    "sgns.rate_at",
+    "sgns.step_on_pairs",  # the loss has a case; its backward pass needs a driver
+    "sgns.train_on_pairs",  # of the parts above
+    "sgns_blocks.train_in_blocks",
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",

@@ -92,7 +92,10 @@ def initial_vectors(
     *,
     device: torch.device | str = "cpu",
 ) -> WordVectors:
-    """Center vectors uniform in ±1/(2d), context vectors 0: all scores begin at 0.
+    """Center vectors uniform in ±1/d, context vectors 0: all scores begin at 0.
+
+    That is gensim's start; word2vec's C program begins at half of it. Near 0 the
+    gradients are as small as the vectors, so the start is still felt after a few epochs.
 
     Args:
         size: V ≥ 2; the only word of a vocabulary has no negatives.
@@ -102,12 +105,12 @@ def initial_vectors(
     Raises:
         ValueError: if a number is out of range.
     Source:
-        word2vec.c, `InitNet`.
+        gensim 4.4, `prep_vectors`; word2vec.c, `InitNet`.
     """
     require_at_least("size", size, 2)
     require_at_least("dimension", dimension, 1)
     drawn = torch.rand(size, dimension, generator=generator, device=generator.device)
-    center = ((drawn - 0.5) / dimension).to(device)
+    center = ((2 * drawn - 1) / dimension).to(device)
     return WordVectors(center, torch.zeros_like(center))
 
 

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from gensim.models import Word2Vec
+from gensim.models.keyedvectors import prep_vectors
 
 from d2lcompanion.text.negative_sampling import (
     negative_sampling_gradients,
@@ -20,7 +22,7 @@ from d2lcompanion.text.sgns import (
     step_on_pairs,
     train_on_pairs,
 )
-from d2lcompanion.text.skip_gram_data import subsample
+from d2lcompanion.text.skip_gram_data import keep_probabilities, subsample
 from d2lcompanion.text.token_stream import TokenStream
 
 
@@ -72,16 +74,16 @@ def test_it_arrives_at_shifted_pointwise_mutual_information():
     assert float(scores[~seen].max()) < -2  # on their way to −∞
 
 
-def test_initial_vectors_as_in_the_c_program():
+def test_initial_vectors_as_in_gensim():
     vectors = initial_vectors(4000, 50, seeded())
-    assert float(vectors.center.abs().max()) <= 0.5 / 50
-    assert float(vectors.center.std()) == pytest.approx(1 / 50 / math.sqrt(12), rel=0.01)
+    peer = torch.tensor(prep_vectors((4000, 50)))
+    for found in (vectors.center, peer):
+        assert float(found.abs().max()) <= 1 / 50
+        assert float(found.std()) == pytest.approx(1 / 50 / math.sqrt(3), rel=0.01)
     assert not bool(vectors.context.any())
 
 
 def test_the_rate_falls_in_a_line_as_gensim_lets_it():
-    from gensim.models import Word2Vec
-
     recipe = Recipe(rate=0.05)
     peer = Word2Vec(min_alpha=0.05e-4, alpha=0.05, vector_size=2)
     peer.epochs = 1
@@ -98,8 +100,6 @@ def test_expected_tokens_is_what_subsampling_leaves_on_average():
     corpus = TokenStream(
         torch.repeat_interleave(counts), torch.zeros(int(counts.sum()), dtype=torch.long)
     )
-    from d2lcompanion.text.skip_gram_data import keep_probabilities
-
     keep = keep_probabilities(counts, 0.01, "word2vec")
     left = torch.tensor([float(len(subsample(corpus, keep, seeded(i)).ids)) for i in range(200)])
     deviation = float((counts * keep * (1 - keep)).sum() ** 0.5) / math.sqrt(200)

@@ -46,8 +46,8 @@ class Layout:
     """
 
     tokens: int = 16
-    blocks: int = 8
-    groups: int = 4
+    blocks: int = 2
+    groups: int = 8
     shared: int = 16
 
     def __post_init__(self) -> None:

@@ -208,7 +208,7 @@ def test_the_fitting_layout_is_the_largest_that_is_not_crowded():
         fitting = fitting_layout(counts, recipe)
         largest = max(
             step
-            for step in (512 >> i for i in range(10))
+            for step in (256 >> i for i in range(9))
             if step * 0.05 / words <= 0.2 or step == 1
         )
         assert fitting.step == largest

@@ -9,6 +9,7 @@ epoch of a part of the corpus, ours on the same part.
 """
 
 import argparse
+import random
 import statistics
 import time
 from collections import Counter
@@ -81,6 +82,7 @@ def against_gensim(sentences: Sentences, rounds: int, threads: int) -> None:
     ratios, found = [], {"ours": [], "gensim": []}
     print("seed  ours s  gensim s  ratio  tokens (ours/gensim)   WordSim (ours/gensim)  SimLex")
     for seed in range(rounds):
+        random.Random(seed).shuffle(sentences)  # gensim reads in this order, ours in one of its own
         runs = {}
         for name in ("ours", "gensim") if seed % 2 else ("gensim", "ours"):
             runs[name] = (

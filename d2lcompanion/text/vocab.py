@@ -1,8 +1,10 @@
 """The vocabulary: which words a model knows, and the number of each.
 
-Nothing is read from a file here: text is split, and files are decoded, elsewhere.
+Nothing is read from a file here: text is split, and files are decoded, elsewhere. A
+vocabulary itself becomes bytes and comes back from them, always in UTF-8.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -92,6 +94,51 @@ class Vocab:
         if UNKNOWN in tokens:
             counts[tokens.index(UNKNOWN)] += found.total() - sum(counts)
         return cls(tokens, counts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str = "data") -> "Vocab":
+        """The vocabulary that `to_bytes` wrote; a byte order mark before it is ignored.
+
+        Args:
+            data: UTF-8, whatever the encoding of the platform.
+            source: where the bytes are from, such as a file's name, for messages.
+        Raises:
+            ValueError: if the bytes are not UTF-8, naming the first that is not and its
+                place, or do not hold a vocabulary.
+        """
+        try:
+            rows = json.loads(data.decode("utf-8").removeprefix("\ufeff"))
+            tokens, counts = zip(*rows, strict=True)
+            if {*map(type, tokens)} != {str} or {*map(type, counts)} != {int}:
+                raise TypeError
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{source} must be UTF-8, got the byte 0x{error.object[error.start]:02x} "
+                f"at {error.start}: decode text in another encoding, such as GB 18030, "
+                f"by its name"
+            ) from None
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{source} must hold [[token, count], …] as JSON, got {data[:40]!r}"
+            ) from None
+        return cls(tokens, counts)
+
+    def to_bytes(self) -> bytes:
+        """The vocabulary as JSON in UTF-8, one token with its count a line.
+
+        Raises:
+            ValueError: if a token holds half of a surrogate pair, which no UTF-8 has.
+        """
+        rows = (
+            json.dumps(row, ensure_ascii=False)
+            for row in zip(self.tokens, self.counts.tolist(), strict=True)
+        )
+        text = "[\n" + ",\n".join(rows) + "\n]\n"
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            token = next(t for t in self.tokens if error.object[error.start] in t)
+            raise ValueError(f"token {token!r} is not valid Unicode") from None
 
     def __len__(self) -> int:
         """V, reserved tokens included."""

@@ -181,6 +181,10 @@ QUERIES = {
         "zh": ("随机梯度", "噪声底", "无放回", "尾部平均", "方差", "指数衰减"),
         "en": ("noise floor", "reshuffling", "averaging", "unbiased"),
     },
+    "text/word2vec": {
+        "zh": ("词嵌入", "跳元模型", "连续词袋", "独热", "互信息", "类比", "斯皮尔曼"),
+        "en": ("one-hot", "skip-gram", "CBOW", "mutual information", "analogy", "Spearman"),
+    },
 }
 SEARCHES = [
     (language, query, page.slug)

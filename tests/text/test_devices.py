@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 import d2lcompanion.text
 from d2lcompanion.text import (
     checks,
+    entropy,
     hierarchical_softmax,
     negative_sampling,
     pair_counts,
@@ -19,6 +20,7 @@ from d2lcompanion.text import (
     similarity,
     skip_gram_data,
     token_stream,
+    windows,
     word2vec,
     zipf,
 )
@@ -132,6 +134,13 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     ),
     "word2vec.cbow_log_likelihood": on_windows(word2vec.cbow_log_likelihood),
     "word2vec.cbow_gradients": on_windows(word2vec.cbow_gradients),
+    "windows.pair_counts": (
+        1.0,
+        lambda: windows.pair_counts(ids(4), ids(4, 2), 6, mask=yes(4, 2)).float(),
+    ),
+    "entropy.entropy": (1.0, lambda: entropy.entropy(gpu(6)).float()),
+    "entropy.conditional_entropy": (1.0, lambda: entropy.conditional_entropy(gpu(6, 6)).float()),
+    "entropy.unigram_loss": (1.0, lambda: entropy.unigram_loss(ids(6), ids(6)).float()),
     "similarity.unit": (1.0, lambda: similarity.unit(gpu(4, 3))),
     "similarity.cosine": (1.0, lambda: similarity.cosine(gpu(4, 3), gpu(6, 3))),
     "similarity.nearest": (
@@ -239,6 +248,7 @@ NO_CASE = {
     "sgns.step_on_pairs",  # the loss has a case; its backward pass needs a driver
     "sgns.train_on_pairs",  # of the parts above
     "sgns_blocks.train_in_blocks",
+    "windows.windows",
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",
@@ -272,6 +282,15 @@ def test_words_of_vectors_on_the_gpu():
         pairs = [("a", "b"), ("b", "a")]
         agreement = similarity.word_similarity(pairs, [1.0, 2.0], vocab, gpu(2, 3))
     assert agreement.known == 2
+
+
+def test_windows_on_the_gpu():
+    """How many there are depends on the words."""
+    with fake_gpu(1, sizes_from_data=True):
+        found = windows.windows(ids(7), ids(7), 2)
+        assert {part.device.type for part in found} == {"cuda"}
+        batch = found.rows(ids(3))
+    assert [part.dtype for part in batch] == [torch.int64, torch.int64, torch.bool]
 
 
 @pytest.mark.parametrize(("number", "call"), CASES.values(), ids=list(CASES))

@@ -207,9 +207,7 @@ def test_the_fitting_layout_is_the_largest_that_is_not_crowded():
         counts, recipe = torch.full((words,), 10), Recipe(threshold=1.0, rate=0.05)
         fitting = fitting_layout(counts, recipe)
         largest = max(
-            step
-            for step in (256 >> i for i in range(9))
-            if step * 0.05 / words <= 0.2 or step == 1
+            step for step in (256 >> i for i in range(9)) if step * 0.05 / words <= 0.2 or step == 1
         )
         assert fitting.step == largest
     assert fitting_layout(counts, recipe, Layout(1, 1, 1, 3)) == Layout(1, 1, 1, 3)

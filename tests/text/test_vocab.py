@@ -1,5 +1,7 @@
 """The vocabulary against counts by hand, a slow loop, d2l's rule, and round trips."""
 
+import codecs
+import json
 import random
 
 import pytest
@@ -99,6 +101,44 @@ def test_counts_are_the_vocabulary_s_own():
     vocab = Vocab(["a", "b"], counts)
     counts[0] = 99
     assert vocab.counts.tolist() == [2, 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(SENTENCES)
+def test_bytes_and_back(sentences):
+    vocab = Vocab.from_sequences(sentences)
+    again = Vocab.from_bytes(vocab.to_bytes())
+    assert again.tokens == vocab.tokens
+    assert torch.equal(again.counts, vocab.counts)
+
+
+def test_bytes_are_utf_8_and_readable():
+    """As anybody reads them with the standard library, a token a line."""
+    data = Vocab.from_sequences(CORPUS, min_count=2).to_bytes()
+    assert data == '[\n["the", 3],\n["dog", 2],\n["一", 2]\n]\n'.encode()
+    assert json.loads(data.decode("utf-8")) == [["the", 3], ["dog", 2], ["一", 2]]
+    assert Vocab.from_bytes(codecs.BOM_UTF8 + data).tokens == ("the", "dog", "一")
+
+
+def test_other_encodings_are_refused_with_the_byte():
+    text = '[["狗", 2]]'
+    with pytest.raises(ValueError, match=r"^words\.json must be UTF-8, got the byte 0xb9 at 3: "):
+        Vocab.from_bytes(text.encode("gbk"), source="words.json")
+    # Not every mistake shows: the two bytes of 猫 in GBK are è in UTF-8.
+    assert Vocab.from_bytes('[["猫", 2]]'.encode("gbk")).tokens == ("è",)
+    with pytest.raises(ValueError, match="must be UTF-8, got the byte 0xff at 0"):
+        Vocab.from_bytes(text.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"token '\\ud83d' is not valid Unicode"):
+        Vocab(["a", "\ud83d"], [1, 1]).to_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "the 3", "[1]", '[["a"]]', '[["a", 1, 2]]', '{"ab": 1}', '[["a", 1.5]]', "[[3, 1]]"],
+)
+def test_bytes_of_something_else_are_named(text):
+    with pytest.raises(ValueError, match=r"words must hold \[\[token, count\], …\] as JSON, got b"):
+        Vocab.from_bytes(text.encode(), source="words")
 
 
 def test_an_unknown_word_is_named():

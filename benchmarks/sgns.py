@@ -22,8 +22,9 @@ from torch import nn
 
 from d2lcompanion.data.wikipedia import load_wikipedia, words_of
 from d2lcompanion.data.word_similarity import load_simlex999, load_wordsim353
+from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.sgns import Recipe, initial_vectors
-from d2lcompanion.text.sgns_blocks import Layout, fitting_layout, train_in_blocks
+from d2lcompanion.text.sgns_blocks import train_in_blocks
 from d2lcompanion.text.similarity import word_similarity
 from d2lcompanion.text.token_stream import encode, token_counts
 from d2lcompanion.text.vocab import Vocab

@@ -8,14 +8,13 @@ every pair, because each vector is read once and used for many pairs.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 
-from d2lcompanion.text.checks import require_at_least
+from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import (
     EpochReport,
@@ -32,67 +31,6 @@ from d2lcompanion.text.skip_gram_data import (
     window_reach,
 )
 from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How many tokens share what; all ≥ 1. It changes speed and noise, not the objective.
-
-    Attributes:
-        tokens: b of a block.
-        blocks: of a group, which shares its noise words.
-        groups: of a step, whose gradients are added at the same point.
-        shared: K noise words of a group; each counts k/K times for every pair.
-    """
-
-    tokens: int = 16
-    blocks: int = 2
-    groups: int = 8
-    shared: int = 16
-
-    def __post_init__(self) -> None:
-        """Numbers out of range are a ValueError that names them."""
-        for name in ("tokens", "blocks", "groups", "shared"):
-            require_at_least(name, getattr(self, name), 1)
-
-    @property
-    def step(self) -> int:
-        """Tokens of a step."""
-        return self.tokens * self.blocks * self.groups
-
-
-CROWDING = (
-    0.2  # the largest η · (tokens of one word in a step) that was seen to train well
-)
-
-
-def fitting_layout(
-    counts: Tensor, recipe: Recipe, largest: Layout | None = None
-) -> Layout:
-    """The largest layout whose steps add up few enough gradients of the same word.
-
-    All tokens of a step move their vectors from the same point. With n tokens of one
-    word that is like a rate of n η for it, and it diverges where that is too large: the
-    step is halved until n η ≤ 0.2 for the most frequent word, as subsampling leaves it.
-
-    Args:
-        counts: [V] of the corpus.
-        recipe: its rate and threshold count.
-        largest: where to begin; None is the default layout.
-    """
-    layout = largest or Layout()
-    kept = counts * keep_probabilities(counts, recipe.threshold, "word2vec")
-    share = float(kept.max() / kept.sum())
-    while recipe.rate * share * layout.step > CROWDING and layout.step > 1:
-        name = (
-            "groups"
-            if layout.groups > 1
-            else "blocks"
-            if layout.blocks > 1
-            else "tokens"
-        )
-        layout = replace(layout, **{name: getattr(layout, name) // 2})
-    return layout
 
 
 class Blocks(NamedTuple):

@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 import d2lcompanion.text
 from d2lcompanion.text import (
+    block_layout,
     checks,
     entropy,
     hierarchical_softmax,
@@ -17,6 +18,7 @@ from d2lcompanion.text import (
     pair_counts,
     sgns,
     sgns_blocks,
+    sgns_objective,
     similarity,
     skip_gram_data,
     token_stream,
@@ -103,7 +105,7 @@ def words() -> sgns.WordVectors:
 def blocks() -> list[sgns_blocks.Blocks]:
     """The steps of eight tokens, two a block."""
     noise = negative_sampling.AliasSampler(gpu(6))
-    layout = sgns_blocks.Layout(2, 1, 2, 3)
+    layout = block_layout.Layout(2, 1, 2, 3)
     generator = torch.Generator("cpu")
     return list(sgns_blocks.blocks_of(stream(), sgns.Recipe(window=2), layout, noise, generator))
 
@@ -218,15 +220,21 @@ CASES |= {
     "sgns.expected_tokens": (1.0, lambda: sgns.expected_tokens(gpu(6), sgns.Recipe())),
     "sgns.require_trainable": (1.0, lambda: floats(sgns.require_trainable(words(), stream(), 6))),
     "sgns.require_converging": (1.0, lambda: sgns.require_converging(words(), 1, 0.1)),
-    "sgns_blocks.fitting_layout": (
+    "block_layout.fitting_layout": (
         1.0,
-        lambda: [sgns_blocks.fitting_layout(gpu(6), sgns.Recipe()), ()][1],
+        lambda: [block_layout.fitting_layout(gpu(6), sgns.Recipe()), ()][1],
     ),
     "sgns_blocks.blocks_of": (1.0, lambda: [floats(*step) for step in blocks()]),
     "sgns_blocks.block_loss": (1.0, lambda: [sgns_blocks.block_loss(words(), b) for b in blocks()]),
     "sgns_blocks.step_on_blocks": (
         1.0,
         lambda: [on_a_step(sgns_blocks.step_on_blocks, step) for step in blocks()],
+    ),
+}
+CASES |= {
+    "sgns_objective.curvature_bounds": (
+        1.0,
+        lambda: [sgns_objective.curvature_bounds(words(), b) for b in blocks()],
     ),
 }
 # The number of what comes out depends on values.
@@ -248,6 +256,14 @@ NO_CASE = {
     "sgns.step_on_pairs",  # the loss has a case; its backward pass needs a driver
     "sgns.train_on_pairs",  # of the parts above
     "sgns_blocks.train_in_blocks",
+    "sgns_objective.weighted_pairs",  # asks whether there are any
+    "sgns_objective.expected_loss",  # its sums end in numbers
+    "sgns_objective.frequency_loss",
+    "block_layout.pair_work",
+    "block_layout.block_work",
+    "rank_intervals.fisher_interval",
+    "rank_intervals.bootstrap_spearman",  # of `spearman`, on rows drawn by the generator
+    "rank_intervals.percentile_interval",
     "windows.windows",
     "checks.require_at_least",
     "checks.require_unit_interval",

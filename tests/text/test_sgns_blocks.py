@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.negative_sampling import (
     AliasSampler,
     negative_sampling_gradients,
@@ -17,13 +18,12 @@ from d2lcompanion.text.negative_sampling import (
 from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors, train_on_pairs
 from d2lcompanion.text.sgns_blocks import (
     Blocks,
-    Layout,
     block_loss,
     blocks_of,
-    fitting_layout,
     step_on_blocks,
     train_in_blocks,
 )
+from d2lcompanion.text.sgns_objective import expected_loss
 from d2lcompanion.text.skip_gram_data import center_context_pairs, reduced_windows
 from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
 
@@ -150,21 +150,6 @@ def test_tokens_that_fill_up_change_nothing():
     torch.testing.assert_close(block_loss(vectors_of(), short), block_loss(vectors_of(), long))
 
 
-def objective(vectors: WordVectors, stream: TokenStream, recipe: Recipe) -> float:
-    """The mean loss a pair, over all windows and all noise: no chance in it."""
-    counts = stream.ids.bincount().double()
-    noise = noise_distribution(counts, recipe.power)
-    scores = (vectors.center @ vectors.context.T).double()
-    total = pairs = 0.0
-    for width in range(1, recipe.window + 1):  # all are equally likely
-        found = center_context_pairs(stream, torch.full_like(stream.ids, width))
-        positive = -torch.nn.functional.logsigmoid(scores[found.centers, found.contexts]).sum()
-        each = -(torch.nn.functional.logsigmoid(-scores) * noise).sum(1)
-        total += float(positive + recipe.negatives * each[found.centers].sum())
-        pairs += len(found.centers)
-    return total / pairs
-
-
 def topics(sentences: int) -> TokenStream:
     """Two topics of ten words each that never meet, words of unequal frequency."""
     chances = torch.arange(1, 11, dtype=torch.float64)
@@ -182,9 +167,9 @@ def test_both_trainers_arrive_at_the_same_objective():
         reached = []
         for seed in range(3):
             vectors = initial_vectors(20, 8, seeded(seed))
-            begin = objective(vectors, stream, recipe)
+            begin = expected_loss(vectors, stream, stream.ids.bincount(), recipe)
             list(train(vectors, stream, recipe, seeded(seed)))
-            reached.append(objective(vectors, stream, recipe))
+            reached.append(expected_loss(vectors, stream, stream.ids.bincount(), recipe))
         assert begin == pytest.approx(6 * math.log(2), rel=1e-6)
         ends[name] = torch.tensor(reached)
     gain = 6 * math.log(2) - ends["pairs"].mean()

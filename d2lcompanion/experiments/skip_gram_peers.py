@@ -84,7 +84,7 @@ def d2l_epoch(
     )
     for center, words, mask, label in loader:
         optimizer.zero_grad()
-        masked_loss(net, center, words, mask, label).sum().backward()
+        masked_loss(net, center, words, mask, label).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return len(centers)
 

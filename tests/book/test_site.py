@@ -189,6 +189,10 @@ QUERIES = {
         "zh": ("词嵌入", "跳元模型", "连续词袋", "独热", "互信息", "类比", "斯皮尔曼"),
         "en": ("one-hot", "skip-gram", "CBOW", "mutual information", "analogy", "Spearman"),
     },
+    "text/training-word2vec": {
+        "zh": ("二元交叉熵", "算术强度", "词频线", "自助法", "覆盖率", "共用噪声"),
+        "en": ("cross-entropy", "arithmetic intensity", "frequency line", "bootstrap", "coverage"),
+    },
     "text/subword-embedding": {
         "zh": (
             "子词",

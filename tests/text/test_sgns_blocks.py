@@ -1,0 +1,249 @@
+"""The banded trainer: the same pairs, the same loss, the same gradient, the same result."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d2lcompanion.text.block_layout import Layout, fitting_layout
+from d2lcompanion.text.negative_sampling import (
+    AliasSampler,
+    negative_sampling_gradients,
+    negative_sampling_loss,
+    noise_distribution,
+)
+from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors, train_on_pairs
+from d2lcompanion.text.sgns_blocks import (
+    Blocks,
+    block_loss,
+    blocks_of,
+    step_on_blocks,
+    train_in_blocks,
+)
+from d2lcompanion.text.sgns_objective import expected_loss
+from d2lcompanion.text.skip_gram_data import center_context_pairs, reduced_windows
+from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
+
+WORDS = 9
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def vectors_of(dtype: torch.dtype = torch.float64, size: int = WORDS) -> WordVectors:
+    drawn = (
+        torch.randn(size, 4, generator=seeded(i), dtype=torch.float64).to(dtype) for i in (1, 2)
+    )
+    return WordVectors(*drawn)
+
+
+def corpus(lengths: tuple[int, ...], seed: int = 3) -> TokenStream:
+    ids = torch.randint(WORDS, (sum(lengths),), generator=seeded(seed))
+    return TokenStream(ids, torch.repeat_interleave(torch.tensor(lengths)))
+
+
+def sampler() -> AliasSampler:
+    return AliasSampler(noise_distribution(torch.arange(1, WORDS + 1)))
+
+
+def pairs_in(blocks: Blocks) -> list[tuple[int, int]]:
+    """Read off the band in plain Python."""
+    count, tokens, span = blocks.band.shape
+    window, found = (span - tokens) // 2, []
+    for m, i, j in itertools.product(range(count), range(tokens), range(span)):
+        if blocks.band[m, i, j]:
+            center, neighbor = m * tokens + i + window, m * tokens + j
+            found.append((int(blocks.words[center]), int(blocks.words[neighbor])))
+    return found
+
+
+LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=8).map(tuple)
+LAYOUTS = st.builds(
+    Layout, st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LENGTHS, LAYOUTS, st.integers(1, 6))
+def test_the_band_holds_the_pairs_of_the_windows(lengths, layout, window):
+    stream = corpus(lengths)
+    found = []
+    for blocks in blocks_of(stream, Recipe(window=window), layout, sampler(), seeded()):
+        found += pairs_in(blocks)
+    pairs = center_context_pairs(stream, reduced_windows(len(stream.ids), window, seeded()))
+    assert found == list(zip(pairs.centers.tolist(), pairs.contexts.tolist(), strict=True))
+
+
+def independent(blocks: Blocks, layout: Layout) -> tuple[torch.Tensor, ...]:
+    """Pairs with the noise words of their group as negatives."""
+    count = layout.blocks
+    rows = [
+        (pair, blocks.noise[group])
+        for group in range(layout.groups)
+        for pair in pairs_in(
+            Blocks(
+                blocks.words[group * count * layout.tokens :],
+                blocks.band[group * count : (group + 1) * count],
+                blocks.noise_weight,
+                blocks.noise,
+            )
+        )
+    ]
+    centers, contexts = torch.tensor([pair for pair, _ in rows]).T
+    return centers, contexts, torch.stack([noise for _, noise in rows])
+
+
+@pytest.mark.parametrize("layout", [Layout(4, 2, 3, 5), Layout(2, 1, 5, 5), Layout(16, 2, 1, 5)])
+def test_with_k_shared_words_it_is_the_loss_of_pairs(layout):
+    """And its gradient is theirs: one step moves both tables alike."""
+    blocks = next(blocks_of(corpus((11, 1, 17)), Recipe(window=3), layout, sampler(), seeded()))
+    alone = independent(blocks, layout)
+    vectors = vectors_of()
+    expected = negative_sampling_loss(*alone, *vectors, reduction="sum")
+    torch.testing.assert_close(block_loss(vectors, blocks), expected)
+    gradients = negative_sampling_gradients(*alone, *vectors, reduction="sum")
+    step_on_blocks(vectors, blocks, 0.1)
+    for new, old, gradient in zip(vectors, vectors_of(), gradients, strict=True):
+        torch.testing.assert_close(new, old - 0.1 * gradient)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LENGTHS, LAYOUTS, st.integers(1, 6), st.integers(1, 7))
+def test_the_gradient_written_out_is_that_of_autograd(lengths, layout, window, negatives):
+    recipe = Recipe(window=window, negatives=negatives)
+    for blocks in blocks_of(corpus(lengths), recipe, layout, sampler(), seeded()):
+        tables = WordVectors(*(table.requires_grad_() for table in vectors_of()))
+        gradients = torch.autograd.grad(block_loss(tables, blocks), tables)
+        moved = vectors_of()
+        step_on_blocks(moved, blocks, 0.1)
+        for new, old, gradient in zip(moved, vectors_of(), gradients, strict=True):
+            torch.testing.assert_close(new, old - 0.1 * gradient)
+
+
+def test_its_mean_over_the_noise_is_that_of_independent_negatives():
+    """K = 1 shared word that counts k times: the mean over all words is enumerated."""
+    recipe, layout = Recipe(window=2, negatives=3), Layout(4, 2, 1, 1)
+    blocks = next(blocks_of(corpus((8,)), recipe, layout, sampler(), seeded()))
+    vectors, chances = vectors_of(), noise_distribution(torch.arange(1, WORDS + 1)).double()
+    mean = sum(
+        chances[word] * block_loss(vectors, blocks._replace(noise=torch.tensor([[word]])))
+        for word in range(WORDS)
+    )
+    centers, contexts = torch.tensor(pairs_in(blocks)).T
+    scores = vectors.center @ vectors.context.T
+    positive = -torch.nn.functional.logsigmoid(scores[centers, contexts]).sum()
+    each = -(torch.nn.functional.logsigmoid(-scores) * chances).sum(1)
+    torch.testing.assert_close(mean, positive + 3 * each[centers].sum())
+
+
+def test_tokens_that_fill_up_change_nothing():
+    stream, recipe = corpus((5,)), Recipe(window=2)
+    short, long = (
+        next(blocks_of(stream, recipe, Layout(5, blocks, 1, 4), sampler(), seeded()))
+        for blocks in (1, 3)
+    )
+    long = long._replace(noise=short.noise)
+    torch.testing.assert_close(block_loss(vectors_of(), short), block_loss(vectors_of(), long))
+
+
+def topics(sentences: int) -> TokenStream:
+    """Two topics of ten words each that never meet, words of unequal frequency."""
+    chances = torch.arange(1, 11, dtype=torch.float64)
+    drawn = torch.multinomial(
+        chances.expand(sentences, 10), 12, replacement=True, generator=seeded()
+    )
+    drawn[sentences // 2 :] += 10
+    return TokenStream(drawn.flatten(), torch.repeat_interleave(torch.full((sentences,), 12)))
+
+
+def test_both_trainers_arrive_at_the_same_objective():
+    stream, recipe = topics(400), Recipe(dimension=8, window=3, epochs=15, threshold=1.0)
+    ends = {}
+    for name, train in (("pairs", train_on_pairs), ("blocks", train_in_blocks)):
+        reached = []
+        for seed in range(3):
+            vectors = initial_vectors(20, 8, seeded(seed))
+            begin = expected_loss(vectors, stream, stream.ids.bincount(), recipe)
+            list(train(vectors, stream, recipe, seeded(seed)))
+            reached.append(expected_loss(vectors, stream, stream.ids.bincount(), recipe))
+        assert begin == pytest.approx(6 * math.log(2), rel=1e-6)
+        ends[name] = torch.tensor(reached)
+    gain = 6 * math.log(2) - ends["pairs"].mean()
+    assert gain > 0.5
+    assert abs(float(ends["pairs"].mean() - ends["blocks"].mean())) < 0.02 * float(gain)
+
+
+def test_a_step_with_too_many_tokens_of_a_word_diverges_and_is_reported():
+    stream, recipe = topics(400), Recipe(dimension=8, window=3, epochs=15, threshold=1.0)
+    vectors = initial_vectors(20, 8, seeded())
+    with pytest.raises(
+        FloatingPointError, match=r"center vector of word \d+ is not finite after epoch \d+, at the"
+    ):
+        list(train_in_blocks(vectors, stream, recipe, seeded(), layout=Layout()))
+
+
+def test_the_fitting_layout_is_the_largest_that_is_not_crowded():
+    """By trying all halvings: 64 words alike give each 1/64 of the tokens of a step."""
+    for words in (2, 8, 64, 500):
+        counts, recipe = torch.full((words,), 10), Recipe(threshold=1.0, rate=0.05)
+        fitting = fitting_layout(counts, recipe)
+        largest = max(
+            step for step in (256 >> i for i in range(9)) if step * 0.05 / words <= 0.2 or step == 1
+        )
+        assert fitting.step == largest
+    assert fitting_layout(counts, recipe, Layout(1, 1, 1, 3)) == Layout(1, 1, 1, 3)
+
+
+def test_one_seed_gives_one_result_and_reports_every_epoch():
+    stream, recipe = topics(60), Recipe(dimension=3, epochs=2, threshold=1.0)
+    results = []
+    for seed in (0, 0, 1):
+        vectors = initial_vectors(20, 3, seeded(5))
+        reports = list(train_in_blocks(vectors, stream, recipe, seeded(seed)))
+        assert reports == [(1, 720), (2, 720)]
+        results.append(vectors.center)
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_products_in_bfloat16_move_the_vectors_nearly_alike():
+    blocks = next(blocks_of(corpus((60,)), Recipe(), Layout(), sampler(), seeded()))
+    exact, rounded = vectors_of(torch.float32), vectors_of(torch.float32)
+    step_on_blocks(exact, blocks, 0.1)
+    step_on_blocks(rounded, blocks, 0.1, products=torch.bfloat16)
+    assert rounded.center.dtype == torch.float32
+    for a, b, start in zip(exact, rounded, vectors_of(torch.float32), strict=True):
+        assert float((a - b).norm()) < 0.02 * float((a - start).norm())
+        assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["tokens", "blocks", "groups", "shared"])
+def test_layouts_out_of_range_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number ≥ 1, got 0"):
+        Layout(**{name: 0})
+
+
+def test_bad_corpora_are_refused():
+    vectors = initial_vectors(3, 2, seeded())
+    ids = torch.tensor([0, 1, 1])
+    with pytest.raises(ValueError, match=r"must be > 0 and finite, got 0 for word 2"):
+        next(train_in_blocks(vectors, TokenStream(ids, ids), Recipe(), seeded()))
+    with pytest.raises(ValueError, match="corpus must have tokens, got none"):
+        next(train_in_blocks(vectors, TokenStream(ids[:0], ids[:0]), Recipe(), seeded()))
+
+
+@given(LENGTHS)
+def test_shuffled_sentences_are_whole(lengths):
+    stream = corpus(lengths)
+    moved = shuffle_sentences(stream, seeded())
+
+    def sentences(one: TokenStream) -> list[tuple[int, ...]]:
+        sizes = one.sentence.bincount().tolist()
+        return sorted(tuple(part.tolist()) for part in one.ids.split(sizes))
+
+    assert sentences(moved) == sentences(stream)
+    assert bool((moved.sentence.diff() >= 0).all())

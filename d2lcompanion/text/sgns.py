@@ -220,7 +220,7 @@ def step_on_pairs(
     negatives: Tensor,
     rate: float,
 ) -> Tensor:
-    """One step of gradient descent on the sum over some pairs; returns the loss before it.
+    """One step of gradient descent on the sum over pairs; returns the loss before it.
 
     Args:
         vectors: [V, d] both, changed in place.

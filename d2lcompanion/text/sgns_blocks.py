@@ -111,7 +111,7 @@ def step_on_blocks(
 ) -> None:
     """One step of gradient descent on `block_loss`, its gradient written out.
 
-    With g = (σ(s) − 1) in the band and σ(s) k/K for noise, ∂ℓ/∂v = g u and ∂ℓ/∂u = gᵀ v.
+    With g = σ(s) − 1 in the band and σ(s) k/K for noise, ∂ℓ/∂v = g u and ∂ℓ/∂u = gᵀ v.
 
     Args:
         vectors: [V, d] both, changed in place.

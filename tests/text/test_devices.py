@@ -12,6 +12,8 @@ import d2lcompanion.text
 from d2lcompanion.text import (
     checks,
     entropy,
+    glove,
+    glove_training,
     hierarchical_softmax,
     negative_sampling,
     pair_counts,
@@ -40,6 +42,16 @@ def yes(*shape: int) -> Tensor:
 def tables() -> tuple[Tensor, Tensor]:
     """Vectors of six words in both roles."""
     return gpu(6, 3), gpu(6, 3)
+
+
+def global_vectors() -> glove.GloveVectors:
+    """GloVe's, of six words."""
+    return glove.GloveVectors(*tables(), gpu(6), gpu(6))
+
+
+def entries() -> glove.Entries:
+    """Four entries of their co-occurrence matrix."""
+    return glove.Entries(ids(4), ids(4), gpu(4))
 
 
 def on_windows(function: Callable[..., Any]) -> tuple[float, Callable[[], Any]]:
@@ -229,6 +241,17 @@ CASES |= {
         lambda: [on_a_step(sgns_blocks.step_on_blocks, step) for step in blocks()],
     ),
 }
+CASES |= {
+    "glove.weighting": (1.0, lambda: glove.weighting(gpu(6))),
+    "glove.residuals": (1.0, lambda: glove.residuals(global_vectors(), entries())),
+    "glove.glove_loss": (1.0, lambda: glove.glove_loss(global_vectors(), entries())),
+    "glove.glove_gradients": (1.0, lambda: glove.glove_gradients(global_vectors(), entries())),
+    "glove.require_entries": (1.0, lambda: glove.require_entries(global_vectors(), entries())),
+    "glove_training.initial_glove_vectors": (
+        1.0,
+        lambda: glove_training.initial_glove_vectors(6, 3, torch.Generator("cpu"), device="cuda"),
+    ),
+}
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "skip_gram_data.subsample": lambda: skip_gram_data.subsample(
@@ -237,6 +260,14 @@ SIZED: dict[str, Callable[[], Any]] = {
     "skip_gram_data.center_context_pairs": lambda: [
         skip_gram_data.center_context_pairs(stream(), ids(8)),
         skip_gram_data.center_context_pairs(stream(), ids(8), ids(3)),
+    ],
+    "glove_training.with_unseen": lambda: glove_training.with_unseen(
+        entries(), 4, gpu(6), torch.Generator("cpu")
+    ),
+    "glove_training.step_on_entries": lambda: [
+        glove_training.step_on_entries(
+            global_vectors(), global_vectors(), ids(4), ids(4), gpu(4), gpu(4), 0.1
+        )
     ],
     "zipf.rank_frequency": lambda: zipf.rank_frequency(gpu(6)),
     "zipf.expected_vocabulary": lambda: zipf.expected_vocabulary(ids(6), [1]),
@@ -248,6 +279,13 @@ NO_CASE = {
     "sgns.step_on_pairs",  # the loss has a case; its backward pass needs a driver
     "sgns.train_on_pairs",  # of the parts above
     "sgns_blocks.train_in_blocks",
+    # scipy's matrices, on the CPU
+    *(f"cooccurrence.{name}" for name in ("cooccurrence", "distance_weights")),
+    *(f"cooccurrence.{kind}_cooccurrence{end}" for kind, end in (("partial", "s"), ("slow", ""))),
+    *(f"ppmi_svd.{name}" for name in ("ppmi", "svd_vectors", "require_counts")),
+    "glove.entries_of",  # from such a matrix to the device that is asked for
+    "glove.require_positive",
+    "glove_training.train_glove",  # of the parts above
     "windows.windows",
     "checks.require_at_least",
     "checks.require_unit_interval",

@@ -32,7 +32,7 @@ from d2lcompanion.text.glove_training import (
     with_unseen,
 )
 from d2lcompanion.text.ppmi_svd import ppmi, svd_vectors
-from d2lcompanion.text.sgns import Recipe, initial_vectors
+from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors
 from d2lcompanion.text.sgns_blocks import train_in_blocks
 from d2lcompanion.text.similarity import word_similarity
 from d2lcompanion.text.token_stream import TokenStream, encode, token_counts
@@ -150,19 +150,26 @@ def rated_rows(matrix: sparse.csr_array, vocab: Vocab) -> tuple[Vocab, Tensor]:
 # ------------------------------------------------------------------------------------- the methods
 
 
+class GloveRun(NamedTuple):
+    """All that GloVe learned, and what from."""
+
+    vectors: GloveVectors
+    entries: Entries
+
+
 class Outcome(NamedTuple):
     """Vectors of some words, and what was learned on the way.
 
     Attributes:
         vocab, vectors: V words, [V, ·].
         by_epoch: ρ on the pairs that choose, after each epoch; empty where none are.
-        details: anything else that the caller may want.
+        details: both tables where a model was trained.
     """
 
     vocab: Vocab
     vectors: Tensor
     by_epoch: list[float]
-    details: object = None
+    details: WordVectors | GloveRun | None = None
 
 
 def count_ppmi(corpus: Corpus, preset: Preset, smoothing: float) -> sparse.csr_array:
@@ -230,7 +237,7 @@ def glove(
     chooses, by_epoch = judges().chooses, []
     for _ in train_glove(vectors, entries, recipe, generator):
         by_epoch.append(agreement(chooses, corpus.vocab, vectors.total))
-    return Outcome(corpus.vocab, vectors.total, by_epoch, (vectors, entries))
+    return Outcome(corpus.vocab, vectors.total, by_epoch, GloveRun(vectors, entries))
 
 
 def run_glove(corpus: Corpus, preset: Preset, setting: float, seed: int) -> Outcome:
@@ -307,7 +314,7 @@ def measure(
         "analogies": answered["right"],
         "by_epoch": found.by_epoch,
     }
-    if isinstance(found.details, tuple):
+    if isinstance(found.details, GloveRun):
         vectors, entries = found.details
         sums = entries.counts.new_zeros(len(corpus.vocab))
         sums.index_add_(0, entries.words, entries.counts)

@@ -129,6 +129,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "text/glove": {
+        "zh": ("共现", "点互信息", "奇异值", "GloVe"),
+        "en": ("co-occurrence", "singular value", "GloVe"),
+    },
     "optimization/convexity": {
         "zh": ("凸函数", "詹森", "单纯形", "投影", "强凸", "权重衰减", "拉格朗日", "KKT"),
         "en": ("convex", "Jensen", "simplex", "projection", "weight decay", "KKT"),

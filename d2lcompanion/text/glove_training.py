@@ -157,14 +157,13 @@ def step_on_entries(
         logs, weights: [B], log x and f(x).
         rate: η > 0.
     """
-    (i, to_i), (j, to_j) = (
-        ids.unique(return_inverse=True) for ids in (words, contexts)
-    )
+    i, to_i = torch.unique(words, return_inverse=True)
+    j, to_j = torch.unique(contexts, return_inverse=True)
     left, right = vectors.word[words], vectors.context[contexts]
     apart = torch.linalg.vecdot(left, right) + vectors.word_bias[words]
     apart = apart + vectors.context_bias[contexts] - logs
     pull = weights * apart
-    loss = 0.5 * (pull * apart).sum()
+    loss: Tensor = 0.5 * (pull * apart).sum()
     right.mul_(pull[:, None])
     left.mul_(pull[:, None])
     for number, (ids, places, rows) in enumerate(
@@ -215,7 +214,7 @@ def with_unseen(
         2, number, generator=generator, device=generator.device, dtype=torch.float64
     )
     pairs = torch.searchsorted(upper, drawn * upper[-1]).clamp(max=size - 1).to(device)
-    keys = (pairs[0] * size + pairs[1]).unique()
+    keys = torch.unique(pairs[0] * size + pairs[1])
     keys = keys[~torch.isin(keys, entries.words * size + entries.contexts)]
     return Entries(
         torch.cat([entries.words, keys // size]),

@@ -67,9 +67,7 @@ def test_the_better_setting_by_simlex_is_taken(corpus):
 
     def run(corpus, preset, setting, seed):
         tried.append(setting)
-        words, rows = rated_rows(
-            cooccurrence(corpus.stream, len(corpus.vocab), 3), corpus.vocab
-        )
+        words, rows = rated_rows(cooccurrence(corpus.stream, len(corpus.vocab), 3), corpus.vocab)
         generator = torch.Generator().manual_seed(int(setting * 100))
         return experiment.Outcome(words, torch.randn(rows.shape, generator=generator), [])
 

@@ -129,6 +129,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "text/glove": {
+        "zh": ("共现", "点互信息", "奇异值", "GloVe"),
+        "en": ("co-occurrence", "singular value", "GloVe"),
+    },
     "text/embedding-dataset": {
         "zh": ("下采样", "齐普夫", "掩码", "希普斯", "流式读取", "GBK"),
         "en": ("subsampling", "Zipf", "byte-order mark", "padding", "Penn Treebank"),

@@ -17,6 +17,8 @@ from d2lcompanion.text import (
     checks,
     entropy,
     fasttext,
+    glove,
+    glove_training,
     hierarchical_softmax,
     negative_sampling,
     noise_contrastive,
@@ -151,6 +153,16 @@ def on_a_step(step: Callable[..., Any], *seen: Any) -> list[Tensor]:
     """The vectors after a step."""
     vectors = words()
     return tensors([step(vectors, *seen, 0.1), *vectors])
+
+
+def global_vectors() -> glove.GloveVectors:
+    """GloVe's, of six words."""
+    return glove.GloveVectors(*tables(), gpu(6), gpu(6))
+
+
+def entries() -> glove.Entries:
+    """Four entries of their co-occurrence matrix."""
+    return glove.Entries(ids(4), ids(4), gpu(4))
 
 
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
@@ -315,8 +327,27 @@ CASES |= {
         lambda: [sgns_objective.curvature_bounds(words(), b) for b in blocks()],
     ),
 }
+CASES |= {
+    "glove.weighting": (1.0, lambda: glove.weighting(gpu(6))),
+    "glove.residuals": (1.0, lambda: glove.residuals(global_vectors(), entries())),
+    "glove.glove_loss": (1.0, lambda: glove.glove_loss(global_vectors(), entries())),
+    "glove.glove_gradients": (1.0, lambda: glove.glove_gradients(global_vectors(), entries())),
+    "glove.require_entries": (1.0, lambda: glove.require_entries(global_vectors(), entries())),
+    "glove_training.initial_glove_vectors": (
+        1.0,
+        lambda: glove_training.initial_glove_vectors(6, 3, torch.Generator("cpu"), device="cuda"),
+    ),
+}
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
+    "glove_training.with_unseen": lambda: glove_training.with_unseen(
+        entries(), 4, gpu(6), torch.Generator("cpu")
+    ),
+    "glove_training.step_on_entries": lambda: [
+        glove_training.step_on_entries(
+            global_vectors(), global_vectors(), ids(4), ids(4), gpu(4), gpu(4), 0.1
+        )
+    ],
     "skip_gram_data.subsample": lambda: skip_gram_data.subsample(
         stream(), gpu(6), torch.Generator("cpu")
     ),
@@ -329,6 +360,13 @@ SIZED: dict[str, Callable[[], Any]] = {
 }
 # One answers in plain numbers, which it reads back; the others see no tensor.
 NO_CASE = {
+    # scipy's matrices, on the CPU
+    *(f"cooccurrence.{name}" for name in ("cooccurrence", "distance_weights")),
+    *(f"cooccurrence.{kind}_cooccurrence{end}" for kind, end in (("partial", "s"), ("slow", ""))),
+    *(f"ppmi_svd.{name}" for name in ("ppmi", "svd_vectors", "require_counts")),
+    "glove.entries_of",  # from such a matrix to the device that is asked for
+    "glove.require_positive",
+    "glove_training.train_glove",  # of the parts above
     "similarity.word_similarity",
     "sgns.rate_at",
     "sgns.step_on_pairs",  # the loss has a case; its backward pass needs a driver

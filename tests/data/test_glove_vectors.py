@@ -1,11 +1,8 @@
-"""The published GloVe vectors: the neighbours that d2l's book prints, and bytes that are not theirs."""
+"""The published GloVe vectors: the neighbours that d2l's book prints."""
 
-import hashlib
-
-import pytest
 import torch
 
-from d2lcompanion.data.glove_vectors import load_glove_6b_50d, require_digest
+from d2lcompanion.data.glove_vectors import load_glove_6b_50d
 from d2lcompanion.text.similarity import nearest
 
 
@@ -25,14 +22,3 @@ def test_its_size_is_the_published_one():
     assert len(set(found.words)) == 400_000
     assert found.words[:3] == ("the", ",", ".")
     assert found is load_glove_6b_50d()
-
-
-def test_other_bytes_are_refused(tmp_path):
-    path = tmp_path / "x.npy"
-    path.write_bytes(b"other")
-    with pytest.raises(
-        ValueError,
-        match=f"x.npy must have the SHA-256 0000; got {hashlib.sha256(b'other').hexdigest()}",
-    ):
-        require_digest(path, "0000")
-    require_digest(path, hashlib.sha256(b"other").hexdigest())

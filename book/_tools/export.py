@@ -149,6 +149,8 @@ class Chapter:
             return f"**{self.glue_text(text)}**"
         if name in ("cite:t", "cite:p"):
             return self.cite(text, name[-1])
+        if name == "math":
+            return f"${text}$"
         if name in ("py:func", "py:class", "py:mod"):
             return f"`{text.lstrip('~')}`"
         raise ExportError(f"{self.page.slug}: role {name!r} has no plain form")

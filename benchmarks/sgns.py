@@ -2,7 +2,7 @@
 
 Vocabulary, subsampling, windows and training are all timed; speed and quality come from
 the same runs. gensim and ours run in turn, one seed a round, with equal settings, and
-every seed is reported. d2l's pipeline and the training loop of its book are timed on one
+every seed is reported; gensim has as many workers as ours. d2l's pipeline and the training loop of its book are timed on one
 epoch of a part of the corpus, ours on the same part.
 
     python benchmarks/sgns.py [--rounds 7] [--threads 2] [--text FILE] [--peer gensim|d2l]
@@ -19,7 +19,7 @@ import torch
 
 from d2lcompanion.data.wikipedia import load_wikipedia, words_of
 from d2lcompanion.data.word_similarity import load_simlex999, load_wordsim353
-from d2lcompanion.experiments.skip_gram_peers import d2l_epoch, gensim_vectors
+from d2lcompanion.experiments.skip_gram_peers import d2l_epoch, gensim_vectors, import_peers
 from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.sgns import Recipe, initial_vectors
 from d2lcompanion.text.sgns_blocks import train_in_blocks
@@ -40,14 +40,17 @@ def paragraphs(path: Path | None) -> Sentences:
     return [words for words in (list(words_of(line)) for line in lines) if words]
 
 
-def ours(sentences: Sentences, seed: int, recipe: Recipe) -> tuple[float, int, Vocab, torch.Tensor]:
+def ours(
+    sentences: Sentences, seed: int, recipe: Recipe, workers: int
+) -> tuple[float, int, Vocab, torch.Tensor]:
     """Seconds, tokens trained on, vocabulary, vectors."""
     start = time.perf_counter()
     vocab = Vocab.from_sequences(sentences, min_count=MIN_COUNT)
     stream = encode(sentences, vocab)
     generator = torch.Generator().manual_seed(seed)
     vectors = initial_vectors(len(vocab), recipe.dimension, generator)
-    tokens = sum(report.tokens for report in train_in_blocks(vectors, stream, recipe, generator))
+    reports = train_in_blocks(vectors, stream, recipe, generator, workers=workers)
+    tokens = sum(report.tokens for report in reports)
     return time.perf_counter() - start, tokens, vocab, vectors.center
 
 
@@ -68,7 +71,7 @@ def qualities(vocab: Vocab, vectors: torch.Tensor) -> list[float]:
 
 def against_gensim(sentences: Sentences, rounds: int, threads: int) -> None:
     """Print every seed, then medians."""
-    ours(sentences, 0, Recipe(epochs=1))  # memory is warm
+    ours(sentences, 0, Recipe(epochs=1), threads)  # memory is warm
     ratios, found = [], {"ours": [], "gensim": []}
     print("seed  ours s  gensim s  ratio  tokens (ours/gensim)   WordSim (ours/gensim)  SimLex")
     for seed in range(rounds):
@@ -76,7 +79,7 @@ def against_gensim(sentences: Sentences, rounds: int, threads: int) -> None:
         runs = {}
         for name in ("ours", "gensim") if seed % 2 else ("gensim", "ours"):
             runs[name] = (
-                ours(sentences, seed, RECIPE)
+                ours(sentences, seed, RECIPE, threads)
                 if name == "ours"
                 else gensim(sentences, seed, threads)
             )
@@ -105,14 +108,17 @@ def against_gensim(sentences: Sentences, rounds: int, threads: int) -> None:
             print(f"{name}, {side}: {mean:.3f} ± {deviation:.3f}, lowest {min(numbers):.3f}")
 
 
-def d2l(sentences: Sentences) -> tuple[float, int]:
+def d2l(sentences: Sentences, threads: int) -> tuple[float, int]:
     """Seconds and center words of one epoch, pipeline included, with the settings of d2l's book."""
+    torch.set_num_threads(threads)
     start = time.perf_counter()
     centers = d2l_epoch(sentences, RECIPE, min_count=MIN_COUNT)
-    return time.perf_counter() - start, centers
+    seconds = time.perf_counter() - start
+    torch.set_num_threads(1)
+    return seconds, centers
 
 
-def against_d2l(sentences: Sentences, rounds: int) -> None:
+def against_d2l(sentences: Sentences, rounds: int, threads: int) -> None:
     """Center words a second, on the same part of the corpus."""
     part = sentences[: len(sentences) // 5]
     # d2l thins out by √(10⁻⁴/f), ours by gensim's formula and 10⁻³: words a second are compared.
@@ -121,7 +127,9 @@ def against_d2l(sentences: Sentences, rounds: int) -> None:
         rates = {}
         for name in ("ours", "d2l") if number % 2 else ("d2l", "ours"):
             seconds, words = (
-                ours(part, number, Recipe(epochs=1))[:2] if name == "ours" else d2l(part)
+                ours(part, number, Recipe(epochs=1), threads)[:2]
+                if name == "ours"
+                else d2l(part, threads)
             )
             rates[name] = words / seconds
         ratios.append(rates["ours"] / rates["d2l"])
@@ -139,7 +147,8 @@ def main() -> None:
     parser.add_argument("--text", type=Path, help="UTF-8, a paragraph a line")
     parser.add_argument("--peer", choices=("gensim", "d2l"), default="gensim")
     chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(1)  # of each of our workers
+    import_peers()
     sentences = paragraphs(chosen.text)
     counts = Counter(word for words in sentences for word in words)
     vocab = Vocab.from_sequences(sentences, min_count=MIN_COUNT)
@@ -151,7 +160,7 @@ def main() -> None:
     if chosen.peer == "gensim":
         against_gensim(sentences, chosen.rounds, chosen.threads)
     else:
-        against_d2l(sentences, chosen.rounds)
+        against_d2l(sentences, chosen.rounds, chosen.threads)
 
 
 if __name__ == "__main__":

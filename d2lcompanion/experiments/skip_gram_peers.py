@@ -23,6 +23,16 @@ class PeerVectors(NamedTuple):
     tokens: int  # trained on, all epochs
 
 
+def import_peers() -> None:
+    """Import both, which takes seconds, so that no time of training holds it.
+
+    Raises:
+        ImportError: see `require`.
+    """
+    for module, extra in (("gensim.models", "text"), ("d2l.torch", "d2l")):
+        require(module, extra)
+
+
 def gensim_vectors(
     sentences: Sentences, recipe: Recipe, *, min_count: int, seed: int, threads: int
 ) -> PeerVectors:

@@ -19,6 +19,7 @@ from d2lcompanion.experiments.skip_gram_peers import (
     Sentences,
     d2l_epoch,
     gensim_vectors,
+    import_peers,
 )
 from d2lcompanion.experiments.text_corpora import load_corpus
 from d2lcompanion.text.sgns import Recipe, initial_vectors, train_on_pairs
@@ -40,7 +41,8 @@ class Preset:
         rounds: ≥ 1.
         part: of the sentences, for d2l and the trainer on pairs, in (0, 1].
         epochs: against gensim.
-        threads: of gensim; ours takes those that torch is given.
+        threads: workers of gensim and of the blocks. More than one are for PyTorch with
+            one thread each.
         min_count: rarer words are left out.
     Raises:
         ValueError: if a number is out of range.
@@ -111,20 +113,20 @@ def one_round(
     """Everybody once; odd rounds begin at the other end."""
     recipe, once = Recipe(epochs=preset.epochs), Recipe(epochs=1)
     some = sentences[: max(1, round(preset.part * len(sentences)))]
-    min_count = preset.min_count
+    min_count, threads = preset.min_count, preset.threads
     more: dict[str, Any] = {"min_count": min_count, "seed": number}
 
     def peer() -> int:
-        found = gensim_vectors(sentences, recipe, threads=preset.threads, **more)
+        found = gensim_vectors(sentences, recipe, threads=threads, **more)
         return found.tokens
 
     works: dict[str, Callable[[], int]] = {
         "blocks": lambda: ours(
-            sentences, recipe, train_in_blocks, device=device, **more
+            sentences, recipe, train_in_blocks, workers=threads, device=device, **more
         ),
         "gensim": peer,
         "blocks, part": lambda: ours(
-            some, once, train_in_blocks, device=device, **more
+            some, once, train_in_blocks, workers=threads, device=device, **more
         ),
         "pairs, part": lambda: ours(
             some, once, train_on_pairs, device=device, batch_size=PAIRS_A_STEP, **more
@@ -166,6 +168,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     few = sentences[: max(1, len(sentences) // 20)]
     once = Recipe(epochs=1)
     more: dict[str, Any] = {"min_count": 1, "seed": 0}
+    import_peers()
     ours(few, once, train_in_blocks, device=context.device, **more)  # memory is warm
     rounds = [
         one_round(sentences, preset, number, context.device)

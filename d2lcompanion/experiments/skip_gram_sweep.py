@@ -32,9 +32,9 @@ class Preset:
     Attributes:
         corpus: a name of `load_corpus`.
         dimensions, windows: trained with all else as in `Recipe`.
-        groups: of a layout, each a step of 32 · groups tokens.
-        shared: noise words of 16 tokens, in steps of 256.
-        rates: each with the largest of the groups.
+        blocks: of a layout, each a step of 32 · blocks tokens.
+        shared: noise words of 32 tokens, in steps of 256.
+        rates: each with the largest number of blocks.
         parts: shares of the corpus, and vocabularies: of them only cost is taken.
         epochs: of training; cost is that of one.
         min_count: rarer words are left out.
@@ -45,7 +45,7 @@ class Preset:
     corpus: str
     dimensions: tuple[int, ...]
     windows: tuple[int, ...]
-    groups: tuple[int, ...]
+    blocks: tuple[int, ...]
     shared: tuple[int, ...]
     rates: tuple[float, ...]
     parts: tuple[float, ...]
@@ -154,7 +154,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     ).to(context.device)
     every = Vocab.from_sequences(whole.sentences)
     recipe, generator = Recipe(epochs=preset.epochs), context.generator
-    most = Layout(groups=max(preset.groups))
+    most = Layout(blocks=max(preset.blocks))
     train(whole, Recipe(epochs=1), generator, probe=False)  # memory is warm
     found = {
         "dimension": table(
@@ -166,11 +166,11 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
             for c in preset.windows
         ),
         "step": table(
-            (32 * g, outcome(whole, recipe, generator, Layout(groups=g)))
-            for g in preset.groups
+            (32 * m, outcome(whole, recipe, generator, Layout(blocks=m)))
+            for m in preset.blocks
         ),
         "shared": table(
-            (k, outcome(whole, recipe, generator, Layout(16, 1, 16, k)))
+            (k, outcome(whole, recipe, generator, Layout(shared=k)))
             for k in preset.shared
         ),
         "rate": table(

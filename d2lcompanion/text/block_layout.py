@@ -17,26 +17,24 @@ class Layout:
     """How many tokens share what; all ≥ 1. It changes speed and noise, not the objective.
 
     Attributes:
-        tokens: b of a block.
-        blocks: of a group, which shares its noise words.
-        groups: of a step, whose gradients are added at the same point.
-        shared: K noise words of a group; each counts k/K times for every pair.
+        tokens: b of a block, which shares its noise words.
+        blocks: of a step, whose gradients are added at the same point.
+        shared: K noise words of a block; each counts k/K times for every pair.
     """
 
-    tokens: int = 16
-    blocks: int = 2
-    groups: int = 8
+    tokens: int = 32
+    blocks: int = 8
     shared: int = 16
 
     def __post_init__(self) -> None:
         """Numbers out of range are a ValueError that names them."""
-        for name in ("tokens", "blocks", "groups", "shared"):
+        for name in ("tokens", "blocks", "shared"):
             require_at_least(name, getattr(self, name), 1)
 
     @property
     def step(self) -> int:
         """Tokens of a step."""
-        return self.tokens * self.blocks * self.groups
+        return self.tokens * self.blocks
 
 
 def fitting_layout(
@@ -57,7 +55,7 @@ def fitting_layout(
     kept = counts * keep_probabilities(counts, recipe.threshold, "word2vec")
     share = float(kept.max() / kept.sum())
     while recipe.rate * share * layout.step > CROWDING and layout.step > 1:
-        name = next(n for n in ("groups", "blocks", "tokens") if getattr(layout, n) > 1)
+        name = "blocks" if layout.blocks > 1 else "tokens"
         layout = replace(layout, **{name: getattr(layout, name) // 2})
     return layout
 
@@ -96,11 +94,9 @@ def pair_work(recipe: Recipe) -> Work:
 def block_work(recipe: Recipe, layout: Layout) -> Work:
     """A token has b + 2c scores in the band, most of them for nothing, and K with noise.
 
-    Vectors of a step of n tokens are read and changed once: n centers, n + 2c neighbors,
-    K noise words of each group:
+    A block reads and changes the vectors of its b centers and of b + 2c + K words:
 
-        6 d (b + 2c + K) operations,   3 d (2 + 2c/n + K/(b · blocks)) numbers.
+        6 d (b + 2c + K) operations,   3 d (2 + (2c + K)/b) numbers.
     """
-    d, reach = recipe.dimension, 2 * recipe.window
-    vectors = 2 + reach / layout.step + layout.shared / (layout.tokens * layout.blocks)
-    return Work(6 * d * (layout.tokens + reach + layout.shared), 3 * d * vectors)
+    d, others = recipe.dimension, 2 * recipe.window + layout.shared
+    return Work(6 * d * (layout.tokens + others), 3 * d * (2 + others / layout.tokens))

@@ -1,13 +1,15 @@
 """Skip-gram with negative sampling as products of matrices, for speed.
 
-A block is b tokens in a row. All pairs of its tokens with their neighbors are entries of
-one product, [b, d] × [d, b + 2c], in a band around the diagonal; noise words are shared
-by a group of blocks and make a second product. Entries outside the windows have weight
-0: they are computed for nothing, and it is still faster than reading two vectors for
-every pair, because each vector is read once and used for many pairs.
+A block is b tokens in a row. It is scored with all of its neighbors and with K noise
+words of its own in one product, [b, d] × [d, b + 2c + K]. Its pairs are a band around
+the diagonal; what lies outside of the windows has weight 0. That is computed for nothing,
+and it is still faster than reading two vectors for every pair, because each vector that
+is read is used many times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 
 from d2lcompanion.text.block_layout import Layout, fitting_layout
+from d2lcompanion.text.checks import require_at_least
 from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import (
     EpochReport,
@@ -34,72 +37,95 @@ from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
 
 
 class Blocks(NamedTuple):
-    """What one step sees: n = groups · blocks · b center words in their order.
+    """What one step sees: m blocks of b center words in their order.
 
     Attributes:
-        words: [n + 2c], ids: the centers and c neighbors at either end.
-        band: [groups · blocks, b, b + 2c], 1 where a neighbor is in the window, else 0.
-        noise_weight: [groups, blocks · b, 1]: pairs of each center times k/K.
-        noise: [groups, K], ids.
+        centers: [m, b], ids.
+        words: [m, b + 2c + K], ids of what each block is scored with: its tokens with c
+            neighbors at either end, then its noise words.
+        weight: [m, b, b + 2c + K]: 1 where a neighbor is in the window of the center,
+            else 0; for noise the pairs of the center times k/K.
+        shared: K.
     """
 
+    centers: Tensor
     words: Tensor
-    band: Tensor
-    noise_weight: Tensor
-    noise: Tensor
+    weight: Tensor
+    shared: int
+
+    @property
+    def band(self) -> Tensor:
+        """Where the pairs are, [m, b, b + 2c]: 1 or 0."""
+        return self.weight[:, :, : -self.shared]
+
+    @property
+    def noise(self) -> Tensor:
+        """The noise words of each block, [m, K], ids."""
+        return self.words[:, -self.shared :]
 
 
-def blocks_of(
-    stream: TokenStream,
-    recipe: Recipe,
-    layout: Layout,
-    noise: AliasSampler,
-    generator: torch.Generator,
-) -> Iterator[Blocks]:
-    """One pass over subsampled tokens in their order, with windows drawn anew.
+class BlockSteps(Sequence[Blocks]):
+    """One pass over subsampled tokens in their order, cut into steps.
 
-    Args:
-        stream: n ≥ 1 tokens; the last step is filled up with tokens without a window.
-        noise: draws noise words.
-        generator: on any device.
+    Windows and noise are drawn at once, for the whole pass; weights are looked up when
+    a step is asked for.
     """
-    c, device = recipe.window, stream.ids.device
-    widths = reduced_windows(len(stream.ids), c, generator).to(device)
-    left, right = window_reach(stream, widths)
-    missing = -len(stream.ids) % layout.step
-    words = pad(stream.ids, (c, c + missing))
-    pairs = pad(left + right, (0, missing)) * (recipe.negatives / layout.shared)
-    # The row of the band depends on the place in the block and on the reach alone.
-    patterns = _band_patterns(layout.tokens, c, device)
-    row = pad(left * (c + 1) + right, (0, missing)).view(-1, layout.tokens)
-    row = row + torch.arange(layout.tokens, device=device) * (c + 1) ** 2
-    for begin in range(0, len(words) - 2 * c, layout.step):
-        first = begin // layout.tokens
-        places = row[first : first + layout.groups * layout.blocks]
-        band = patterns.index_select(0, places.flatten())
-        yield Blocks(
-            words[begin : begin + layout.step + 2 * c],
-            band.view(-1, layout.tokens, layout.tokens + 2 * c),
-            pairs[begin : begin + layout.step].view(layout.groups, -1, 1),
-            noise.sample((layout.groups, layout.shared), generator),
+
+    def __init__(
+        self,
+        stream: TokenStream,
+        recipe: Recipe,
+        layout: Layout,
+        noise: AliasSampler,
+        generator: torch.Generator,
+    ) -> None:
+        """Draw windows and noise.
+
+        Args:
+            stream: n ≥ 1 tokens; the last step is filled up with tokens without a window.
+            noise: draws noise words.
+            generator: on any device.
+        """
+        c, b, device = recipe.window, layout.tokens, stream.ids.device
+        widths = reduced_windows(len(stream.ids), c, generator).to(device)
+        left, right = window_reach(stream, widths)
+        missing = -len(stream.ids) % layout.step
+        ids = pad(stream.ids, (c, c + missing))
+        around = ids.unfold(0, b + 2 * c, b)
+        drawn = noise.sample((len(around), layout.shared), generator)
+        self.centers = ids[c : len(ids) - c].view(-1, layout.blocks, b)
+        self.words = torch.cat([around, drawn], 1).view(
+            -1, layout.blocks, b + 2 * c + layout.shared
         )
+        # A row of weights depends on the place in the block and on the reach alone.
+        self.patterns = _weight_patterns(recipe, layout, device)
+        row = pad(left * (c + 1) + right, (0, missing)).view(-1, b)
+        row = row + torch.arange(b, device=device) * (c + 1) ** 2
+        self.row = row.view(-1, layout.blocks * b)
+        self.shared = layout.shared
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, number: int) -> Blocks:  # type: ignore[override]
+        centers, words = self.centers[number], self.words[number]
+        weight = self.patterns.index_select(0, self.row[number])
+        return Blocks(centers, words, weight.view(*centers.shape, -1), self.shared)
 
 
 def block_loss(vectors: WordVectors, blocks: Blocks) -> Tensor:
     """Σ over pairs −log σ(u_o·v_c), and −log σ(−u_n·v_c) of noise, k/K times a pair.
 
-    With K = k it is the loss of `train_on_pairs` in which all pairs of a group have the
+    With K = k it is the loss of `train_on_pairs` in which all pairs of a block have the
     same negatives; its expectation over the noise is that of independent ones.
 
     Returns:
         the sum, [].
     """
-    centers, neighbors, noise = _read(vectors, blocks)
-    near = torch.bmm(centers, neighbors.transpose(1, 2))
-    grouped = centers.reshape(len(noise), -1, centers.shape[2])
-    far = torch.bmm(grouped, noise.transpose(1, 2))
-    positive = (logsigmoid(near) * blocks.band).sum()
-    return -positive - (logsigmoid(-far) * blocks.noise_weight).sum()
+    centers, words = _read(vectors, blocks)
+    near, far = torch.bmm(centers, words.mT).tensor_split([-blocks.shared], dim=2)
+    losses = torch.cat([-logsigmoid(near), -logsigmoid(-far)], 2)
+    return (blocks.weight * losses).sum()
 
 
 def step_on_blocks(
@@ -111,7 +137,8 @@ def step_on_blocks(
 ) -> None:
     """One step of gradient descent on `block_loss`, its gradient written out.
 
-    With g = σ(s) − 1 in the band and σ(s) k/K for noise, ∂ℓ/∂v = g u and ∂ℓ/∂u = gᵀ v.
+    With the labels y, 1 for neighbors and 0 for noise, and the weights w of the scores,
+    g = w (σ(s) − y): ∂ℓ/∂v = g u and ∂ℓ/∂u = gᵀ v.
 
     Args:
         vectors: [V, d] both, changed in place.
@@ -120,26 +147,16 @@ def step_on_blocks(
         products: the type of the matrix products, as bfloat16 on a GPU; None is that of
             the vectors. What is added to them has theirs.
     """
-    centers, neighbors, noise = _read(vectors, blocks, products)
-    grouped = centers.reshape(len(noise), -1, centers.shape[2])
-    near = torch.bmm(centers, neighbors.transpose(1, 2))
-    near = near.sigmoid_().sub_(1).mul_(blocks.band)
-    far = torch.bmm(grouped, noise.transpose(1, 2))
-    far = far.sigmoid_().mul_(blocks.noise_weight)
-
-    to_centers = torch.bmm(near, neighbors).view_as(grouped).baddbmm_(far, noise)
-    to_neighbors = _fold(torch.bmm(near.transpose(1, 2), centers), len(blocks.words))
-    to_noise = torch.bmm(far.transpose(1, 2), grouped)
-
-    margin = (len(blocks.words) - grouped.shape[0] * grouped.shape[1]) // 2
-    center_ids = blocks.words[margin : len(blocks.words) - margin]
+    centers, words = _read(vectors, blocks, products)
+    errors = torch.bmm(centers, words.mT).sigmoid_()
+    errors[:, :, : -blocks.shared].sub_(1)
+    errors.mul_(blocks.weight)
     for table, ids, gradient in (
-        (vectors.center, center_ids, to_centers),
-        (vectors.context, blocks.words, to_neighbors),
-        (vectors.context, blocks.noise.flatten(), to_noise),
+        (vectors.center, blocks.centers, torch.bmm(errors, words)),
+        (vectors.context, blocks.words, torch.bmm(errors.mT, centers)),
     ):
-        rows = gradient.reshape(len(ids), -1).to(table.dtype)
-        table.index_add_(0, ids, rows, alpha=-rate)
+        rows = gradient.view(ids.numel(), -1).to(table.dtype)
+        table.index_add_(0, ids.reshape(-1), rows, alpha=-rate)
 
 
 def train_in_blocks(
@@ -150,6 +167,7 @@ def train_in_blocks(
     *,
     layout: Layout | None = None,
     products: torch.dtype | None = None,
+    workers: int = 1,
 ) -> Iterator[EpochReport]:
     """The same objective as `train_on_pairs`, epoch by epoch.
 
@@ -160,67 +178,70 @@ def train_in_blocks(
         stream: the corpus, every word of it at least once.
         recipe: what to do.
         generator: on any device.
-        layout: None is that of `fitting_layout`.
+        layout: None is that of `fitting_layout`, for the rate times workers.
         products: see `step_on_blocks`.
+        workers: threads ≥ 1 that take turns at the steps and change the tables without
+            waiting for each other, as word2vec's C program and gensim do. With one, a
+            seed fixes the result; with several, chance has a part in it. Each should
+            have one of PyTorch's threads (`torch.set_num_threads(1)`).
     Raises:
-        ValueError: if the tables do not fit, or the corpus lacks a word.
+        ValueError: if the tables do not fit, the corpus lacks a word, or workers < 1.
         FloatingPointError: if a vector is not finite at the end of an epoch.
+    Source:
+        Niu, Recht, Ré & Wright (2011) on updates without locks.
     """
+    require_at_least("workers", workers, 1)
     counts = require_trainable(vectors, stream, len(vectors.center))
-    layout = layout or fitting_layout(counts, recipe)
+    # At worst all workers step from the same point.
+    together = replace(recipe, rate=min(recipe.rate * workers, 1.0))
+    layout = layout or fitting_layout(counts, together)
     keep = keep_probabilities(counts, recipe.threshold, "word2vec")
     noise = AliasSampler(noise_distribution(counts, recipe.power))
     for epoch in range(recipe.epochs):
         kept = shuffle_sentences(subsample(stream, keep, generator), generator)
-        steps = -(-len(kept.ids) // layout.step)
-        passing = blocks_of(kept, recipe, layout, noise, generator)
-        for number, blocks in enumerate(passing):
-            rate = rate_at(recipe, (epoch + number / steps) / recipe.epochs)
-            step_on_blocks(vectors, blocks, rate, products=products)
-        require_converging(vectors, epoch + 1, rate)
+        steps = BlockSteps(kept, recipe, layout, noise, generator)
+
+        def take_turns(
+            first: int, epoch: int = epoch, steps: BlockSteps = steps
+        ) -> None:
+            with torch.inference_mode():
+                for number in range(first, len(steps), workers):
+                    rate = rate_at(
+                        recipe, (epoch + number / len(steps)) / recipe.epochs
+                    )
+                    step_on_blocks(vectors, steps[number], rate, products=products)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(take_turns, range(workers)))
+        last = rate_at(recipe, (epoch + 1 - 1 / len(steps)) / recipe.epochs)
+        require_converging(vectors, epoch + 1, last)
         yield EpochReport(epoch + 1, len(kept.ids))
 
 
 # ------------------------------------------------------------------------------------- small parts
 
 
-def _band_patterns(tokens: int, window: int, device: torch.device) -> Tensor:
-    """All rows that a band can have, [b · (c + 1)², b + 2c]: place, left, right reach."""
-    place = torch.arange(tokens, device=device)[:, None, None, None]
-    reach = torch.arange(window + 1, device=device)
+def _weight_patterns(recipe: Recipe, layout: Layout, device: torch.device) -> Tensor:
+    """All rows that weights can have, [b · (c + 1)², b + 2c + K]: place, left, right reach."""
+    c, b = recipe.window, layout.tokens
+    place = torch.arange(b, device=device)[:, None, None, None]
+    reach = torch.arange(c + 1, device=device)
     left, right = reach[:, None, None], reach[:, None]
-    column = torch.arange(tokens + 2 * window, device=device) - window
-    offset = column - place  # of a neighbor from the center
-    inside = (offset >= -left) & (offset <= right) & (offset != 0)
-    return inside.float().flatten(0, 2)
+    offset = torch.arange(b + 2 * c, device=device) - c - place  # of a neighbor
+    band = ((offset >= -left) & (offset <= right) & (offset != 0)).float()
+    times = (left + right) * (recipe.negatives / layout.shared)
+    far = times.expand(b, c + 1, c + 1, layout.shared)
+    return torch.cat([band, far], 3).flatten(0, 2)
 
 
 def _read(
     vectors: WordVectors, blocks: Blocks, products: torch.dtype | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Vectors of centers [m, b, d], neighbors [m, b + 2c, d] and noise [groups, K, d].
-
-    Neighbors of two blocks overlap: they are a view of vectors that were read once.
-    """
-    count, tokens, span = blocks.band.shape
-    c, d = (span - tokens) // 2, vectors.center.shape[1]
-    centers = vectors.center.index_select(0, blocks.words[c : len(blocks.words) - c])
-    around = vectors.context.index_select(0, blocks.words)
-    noise = vectors.context.index_select(0, blocks.noise.flatten())
+) -> tuple[Tensor, Tensor]:
+    """Vectors of the centers, [m, b, d], and of the words, [m, b + 2c + K, d]."""
+    d = vectors.center.shape[1]
+    # Of one vector of ids index_select is faster than [ids].
+    centers = vectors.center.index_select(0, blocks.centers.reshape(-1))
+    words = vectors.context.index_select(0, blocks.words.reshape(-1))
     if products is not None:
-        centers, around = centers.to(products), around.to(products)
-        noise = noise.to(products)
-    neighbors = around.as_strided((count, span, d), (tokens * d, d, 1))
-    return centers.view(count, tokens, d), neighbors, noise.view(*blocks.noise.shape, d)
-
-
-def _fold(gradients: Tensor, rows: int) -> Tensor:
-    """Add up what overlapping blocks say about the same neighbor: [m, b + 2c, d] → [n + 2c, d]."""
-    count, span, d = gradients.shape
-    tokens = (rows - span) // max(count - 1, 1) or span
-    total = gradients.new_zeros(rows, d)
-    for begin in range(0, span, tokens):
-        part = gradients[:, begin : begin + tokens]
-        shape, strides = part.shape, (tokens * d, d, 1)
-        total.as_strided(shape, strides, begin * d).add_(part)
-    return total
+        centers, words = centers.to(products), words.to(products)
+    return centers.view(*blocks.centers.shape, d), words.view(*blocks.words.shape, d)

@@ -124,23 +124,11 @@ def curvature_bounds(vectors: WordVectors, blocks: Blocks) -> WordVectors:
     Returns:
         bounds, [V] both; 0 for words that are not in the step.
     """
-    n_blocks, tokens, span = blocks.band.shape
-    window = (span - tokens) // 2
     length = [table.square().sum(1) for table in vectors]
-    centers = blocks.words[window : len(blocks.words) - window]
-    around = blocks.words.unfold(0, span, tokens)  # [m, b + 2c]
-    grouped = centers.view(len(blocks.noise), -1)
-    weight = blocks.noise_weight[:, :, 0]
-
-    near = (blocks.band * length[1][around][:, None]).sum(2)  # [m, b]
-    far = weight * length[1][blocks.noise].sum(1, keepdim=True)
-    back = (blocks.band * length[0][centers].view(n_blocks, tokens, 1)).sum(1)
-    drawn = (weight * length[0][grouped]).sum(1, keepdim=True)
-
+    weight = blocks.weight.to(length[0].dtype)
+    forth = weight @ length[1][blocks.words].unsqueeze(2)  # [m, b, 1]
+    back = weight.mT @ length[0][blocks.centers].unsqueeze(2)
     center, context = torch.zeros_like(length[0]), torch.zeros_like(length[1])
-    center.index_add_(0, centers, near.flatten() + far.flatten())
-    context.index_add_(0, around.flatten(), back.flatten())
-    context.index_add_(
-        0, blocks.noise.flatten(), drawn.expand_as(blocks.noise).flatten()
-    )
+    center.index_add_(0, blocks.centers.reshape(-1), forth.flatten())
+    context.index_add_(0, blocks.words.reshape(-1), back.flatten())
     return WordVectors(center / 4, context / 4)

@@ -151,7 +151,7 @@ def test_the_sweep_gives_columns_and_says_where_it_diverged():
     assert found["vocabulary"]["words"] == [500, 1000]
     assert found["tokens"]["value"][0] < found["tokens"]["value"][1]
     assert median(found["dimension"]["loss"]) < 4.16
-    many = Layout(groups=32)
+    many = Layout(blocks=32)
     lost = skip_gram_sweep.outcome(
         prepare("wikipedia", min_count=60, held_out=0.05, threshold=1e-3, seed=0),
         Recipe(dimension=8, epochs=5, rate=0.5), seeded(), many,

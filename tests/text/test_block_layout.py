@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode, bmm_flop
+from torch.utils.flop_counter import FlopCounterMode
 
 from d2lcompanion.text.block_layout import Layout, block_work, pair_work
 from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors, step_on_pairs
-from d2lcompanion.text.sgns_blocks import blocks_of, step_on_blocks
+from d2lcompanion.text.sgns_blocks import BlockSteps, step_on_blocks
 from d2lcompanion.text.token_stream import TokenStream
 
 WORDS, D = 50, 8
@@ -15,19 +15,17 @@ WORDS, D = 50, 8
 
 def test_operations_of_blocks_are_those_that_pytorch_counts():
     generator = torch.Generator().manual_seed(0)
-    recipe, layout = Recipe(dimension=D, window=3), Layout(4, 3, 2, 7)
+    recipe, layout = Recipe(dimension=D, window=3), Layout(4, 6, 7)
     ids = torch.randint(WORDS, (layout.step,), generator=generator)
     sampler = AliasSampler(noise_distribution(torch.ones(WORDS)))
     stream = TokenStream(ids, torch.zeros_like(ids))
-    blocks = next(blocks_of(stream, recipe, layout, sampler, generator))
+    blocks = BlockSteps(stream, recipe, layout, sampler, generator)[0]
     vectors = WordVectors(torch.randn(WORDS, D), torch.randn(WORDS, D))
-    # PyTorch's list lacks it.
-    in_place = {torch.ops.aten.baddbmm_: lambda total, a, b, **_: bmm_flop(a, b)}
-    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+    with FlopCounterMode(display=False) as counter:
         step_on_blocks(vectors, blocks, 0.1)
     work = block_work(recipe, layout)
     assert counter.get_total_flops() == work.operations * layout.step
-    rows = 3 * (layout.step + len(blocks.words) + blocks.noise.numel())  # read, and changed
+    rows = 3 * (blocks.centers.numel() + blocks.words.numel())  # read, and changed
     assert work.numbers * layout.step == pytest.approx(rows * D)
 
 
@@ -48,9 +46,9 @@ def test_operations_of_pairs_are_three_products_a_score(monkeypatch):
     assert work.numbers / (recipe.window + 1) == 3 * changed * D
 
 
-def test_sharing_raises_the_intensity_and_hardly_the_operations():
+def test_sharing_raises_the_intensity_far_more_than_the_operations():
     recipe = Recipe()
     alone, shared = pair_work(recipe), block_work(recipe, Layout())
     assert alone.intensity == pytest.approx(2 * 6 / 7)
     assert shared.intensity > 15 * alone.intensity
-    assert shared.operations < 1.2 * alone.operations
+    assert shared.operations < 2 * alone.operations

@@ -8,7 +8,7 @@ import torch
 from d2lcompanion.text.block_layout import Layout
 from d2lcompanion.text.negative_sampling import AliasSampler
 from d2lcompanion.text.sgns import Recipe, WordVectors, step_on_pairs
-from d2lcompanion.text.sgns_blocks import blocks_of
+from d2lcompanion.text.sgns_blocks import BlockSteps
 from d2lcompanion.text.skip_gram_data import reduced_windows
 from d2lcompanion.text.token_stream import TokenStream
 
@@ -36,12 +36,11 @@ def seed_with(widths: list[int]) -> torch.Generator:
 
 def test_a_band_of_three_words():
     stream = TokenStream(torch.tensor([0, 1, 2]), torch.zeros(3, dtype=torch.long))
-    recipe, layout = Recipe(window=2, negatives=5), Layout(3, 1, 1, 2)
+    recipe, layout = Recipe(window=2, negatives=5), Layout(3, 1, 2)
     sampler = AliasSampler(torch.ones(3))
-    blocks = next(blocks_of(stream, recipe, layout, sampler, seed_with([1, 2, 1])))
-    assert blocks.band[0].int().tolist() == [
-        [0, 0, 0, 1, 0, 0, 0],
-        [0, 0, 1, 0, 1, 0, 0],
-        [0, 0, 0, 1, 0, 0, 0],
+    blocks = BlockSteps(stream, recipe, layout, sampler, seed_with([1, 2, 1]))[0]
+    assert blocks.weight[0].tolist() == [
+        [0, 0, 0, 1, 0, 0, 0, 2.5, 2.5],
+        [0, 0, 1, 0, 1, 0, 0, 5, 5],
+        [0, 0, 0, 1, 0, 0, 0, 2.5, 2.5],
     ]
-    assert blocks.noise_weight.flatten().tolist() == [2.5, 5.0, 2.5]

@@ -18,8 +18,8 @@ from d2lcompanion.text.negative_sampling import (
 from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors, train_on_pairs
 from d2lcompanion.text.sgns_blocks import (
     Blocks,
+    BlockSteps,
     block_loss,
-    blocks_of,
     step_on_blocks,
     train_in_blocks,
 )
@@ -50,21 +50,18 @@ def sampler() -> AliasSampler:
     return AliasSampler(noise_distribution(torch.arange(1, WORDS + 1)))
 
 
-def pairs_in(blocks: Blocks) -> list[tuple[int, int]]:
-    """Read off the band in plain Python."""
+def pairs_in(blocks: Blocks) -> list[tuple[int, int, int]]:
+    """Block, center and context of every pair, read off the band in plain Python."""
     count, tokens, span = blocks.band.shape
-    window, found = (span - tokens) // 2, []
-    for m, i, j in itertools.product(range(count), range(tokens), range(span)):
-        if blocks.band[m, i, j]:
-            center, neighbor = m * tokens + i + window, m * tokens + j
-            found.append((int(blocks.words[center]), int(blocks.words[neighbor])))
-    return found
+    return [
+        (m, int(blocks.centers[m, i]), int(blocks.words[m, j]))
+        for m, i, j in itertools.product(range(count), range(tokens), range(span))
+        if blocks.band[m, i, j]
+    ]
 
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=8).map(tuple)
-LAYOUTS = st.builds(
-    Layout, st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4)
-)
+LAYOUTS = st.builds(Layout, st.integers(1, 9), st.integers(1, 5), st.integers(1, 4))
 
 
 @settings(max_examples=40, deadline=None)
@@ -72,36 +69,27 @@ LAYOUTS = st.builds(
 def test_the_band_holds_the_pairs_of_the_windows(lengths, layout, window):
     stream = corpus(lengths)
     found = []
-    for blocks in blocks_of(stream, Recipe(window=window), layout, sampler(), seeded()):
-        found += pairs_in(blocks)
+    for blocks in BlockSteps(stream, Recipe(window=window), layout, sampler(), seeded()):
+        found += [(center, context) for _, center, context in pairs_in(blocks)]
     pairs = center_context_pairs(stream, reduced_windows(len(stream.ids), window, seeded()))
     assert found == list(zip(pairs.centers.tolist(), pairs.contexts.tolist(), strict=True))
 
 
-def independent(blocks: Blocks, layout: Layout) -> tuple[torch.Tensor, ...]:
-    """Pairs with the noise words of their group as negatives."""
-    count = layout.blocks
-    rows = [
-        (pair, blocks.noise[group])
-        for group in range(layout.groups)
-        for pair in pairs_in(
-            Blocks(
-                blocks.words[group * count * layout.tokens :],
-                blocks.band[group * count : (group + 1) * count],
-                blocks.noise_weight,
-                blocks.noise,
-            )
-        )
-    ]
-    centers, contexts = torch.tensor([pair for pair, _ in rows]).T
-    return centers, contexts, torch.stack([noise for _, noise in rows])
+def first_step(stream: TokenStream, recipe: Recipe, layout: Layout) -> Blocks:
+    return BlockSteps(stream, recipe, layout, sampler(), seeded())[0]
 
 
-@pytest.mark.parametrize("layout", [Layout(4, 2, 3, 5), Layout(2, 1, 5, 5), Layout(16, 2, 1, 5)])
+def independent(blocks: Blocks) -> tuple[torch.Tensor, ...]:
+    """Pairs with the noise words of their block as negatives."""
+    block, centers, contexts = torch.tensor(pairs_in(blocks)).T
+    return centers, contexts, blocks.noise[block]
+
+
+@pytest.mark.parametrize("layout", [Layout(4, 6, 5), Layout(2, 5, 5), Layout(32, 1, 5)])
 def test_with_k_shared_words_it_is_the_loss_of_pairs(layout):
     """And its gradient is theirs: one step moves both tables alike."""
-    blocks = next(blocks_of(corpus((11, 1, 17)), Recipe(window=3), layout, sampler(), seeded()))
-    alone = independent(blocks, layout)
+    blocks = first_step(corpus((11, 1, 17)), Recipe(window=3), layout)
+    alone = independent(blocks)
     vectors = vectors_of()
     expected = negative_sampling_loss(*alone, *vectors, reduction="sum")
     torch.testing.assert_close(block_loss(vectors, blocks), expected)
@@ -115,7 +103,7 @@ def test_with_k_shared_words_it_is_the_loss_of_pairs(layout):
 @given(LENGTHS, LAYOUTS, st.integers(1, 6), st.integers(1, 7))
 def test_the_gradient_written_out_is_that_of_autograd(lengths, layout, window, negatives):
     recipe = Recipe(window=window, negatives=negatives)
-    for blocks in blocks_of(corpus(lengths), recipe, layout, sampler(), seeded()):
+    for blocks in BlockSteps(corpus(lengths), recipe, layout, sampler(), seeded()):
         tables = WordVectors(*(table.requires_grad_() for table in vectors_of()))
         gradients = torch.autograd.grad(block_loss(tables, blocks), tables)
         moved = vectors_of()
@@ -124,16 +112,19 @@ def test_the_gradient_written_out_is_that_of_autograd(lengths, layout, window, n
             torch.testing.assert_close(new, old - 0.1 * gradient)
 
 
+def with_noise(blocks: Blocks, noise: torch.Tensor) -> Blocks:
+    return blocks._replace(words=torch.cat([blocks.words[:, : -noise.shape[1]], noise], 1))
+
+
 def test_its_mean_over_the_noise_is_that_of_independent_negatives():
     """K = 1 shared word that counts k times: the mean over all words is enumerated."""
-    recipe, layout = Recipe(window=2, negatives=3), Layout(4, 2, 1, 1)
-    blocks = next(blocks_of(corpus((8,)), recipe, layout, sampler(), seeded()))
+    blocks = first_step(corpus((8,)), Recipe(window=2, negatives=3), Layout(8, 1, 1))
     vectors, chances = vectors_of(), noise_distribution(torch.arange(1, WORDS + 1)).double()
     mean = sum(
-        chances[word] * block_loss(vectors, blocks._replace(noise=torch.tensor([[word]])))
+        chances[word] * block_loss(vectors, with_noise(blocks, torch.tensor([[word]])))
         for word in range(WORDS)
     )
-    centers, contexts = torch.tensor(pairs_in(blocks)).T
+    _, centers, contexts = torch.tensor(pairs_in(blocks)).T
     scores = vectors.center @ vectors.context.T
     positive = -torch.nn.functional.logsigmoid(scores[centers, contexts]).sum()
     each = -(torch.nn.functional.logsigmoid(-scores) * chances).sum(1)
@@ -142,12 +133,18 @@ def test_its_mean_over_the_noise_is_that_of_independent_negatives():
 
 def test_tokens_that_fill_up_change_nothing():
     stream, recipe = corpus((5,)), Recipe(window=2)
-    short, long = (
-        next(blocks_of(stream, recipe, Layout(5, blocks, 1, 4), sampler(), seeded()))
-        for blocks in (1, 3)
-    )
-    long = long._replace(noise=short.noise)
+    short, long = (first_step(stream, recipe, Layout(5, blocks, 4)) for blocks in (1, 3))
+    long = with_noise(long, short.noise.expand(3, -1))
     torch.testing.assert_close(block_loss(vectors_of(), short), block_loss(vectors_of(), long))
+
+
+def test_a_pass_is_a_sequence_of_steps():
+    steps = BlockSteps(corpus((11, 2)), Recipe(window=2), Layout(2, 2, 3), sampler(), seeded())
+    assert len(steps) == 4
+    assert len(list(steps)) == 4  # it ends
+    assert torch.equal(steps[-1].centers, steps[3].centers)
+    with pytest.raises(IndexError):
+        steps[4]
 
 
 def topics(sentences: int) -> TokenStream:
@@ -195,7 +192,30 @@ def test_the_fitting_layout_is_the_largest_that_is_not_crowded():
             step for step in (256 >> i for i in range(9)) if step * 0.05 / words <= 0.2 or step == 1
         )
         assert fitting.step == largest
-    assert fitting_layout(counts, recipe, Layout(1, 1, 1, 3)) == Layout(1, 1, 1, 3)
+    assert fitting_layout(counts, recipe, Layout(1, 1, 3)) == Layout(1, 1, 3)
+
+
+def test_workers_arrive_at_the_same_objective():
+    """Steps of small blocks, so that no word is in the way of many at once."""
+    stream, recipe = topics(400), Recipe(dimension=8, window=3, epochs=15, threshold=1.0)
+    gains = []
+    for workers in (1, 2, 3):
+        vectors = initial_vectors(20, 8, seeded())
+        reports = list(train_in_blocks(vectors, stream, recipe, seeded(), workers=workers))
+        assert [report.tokens for report in reports] == [4800] * 15
+        reached = expected_loss(vectors, stream, stream.ids.bincount(), recipe)
+        gains.append(6 * math.log(2) - reached)
+    assert gains == pytest.approx([gains[0]] * 3, rel=0.05)
+
+
+def test_what_a_worker_raises_is_raised():
+    stream, recipe = topics(40), Recipe(dimension=8, threshold=1.0)
+    vectors = initial_vectors(20, 8, seeded())
+    training = train_in_blocks(vectors, stream, recipe, seeded(), workers=2, products=torch.int32)
+    with pytest.raises(RuntimeError, match="result type Float can't be cast"):
+        next(training)
+    with pytest.raises(ValueError, match="workers must be a whole number ≥ 1, got 0"):
+        next(train_in_blocks(vectors, stream, recipe, seeded(), workers=0))
 
 
 def test_one_seed_gives_one_result_and_reports_every_epoch():
@@ -211,7 +231,7 @@ def test_one_seed_gives_one_result_and_reports_every_epoch():
 
 
 def test_products_in_bfloat16_move_the_vectors_nearly_alike():
-    blocks = next(blocks_of(corpus((60,)), Recipe(), Layout(), sampler(), seeded()))
+    blocks = first_step(corpus((60,)), Recipe(), Layout())
     exact, rounded = vectors_of(torch.float32), vectors_of(torch.float32)
     step_on_blocks(exact, blocks, 0.1)
     step_on_blocks(rounded, blocks, 0.1, products=torch.bfloat16)
@@ -221,7 +241,7 @@ def test_products_in_bfloat16_move_the_vectors_nearly_alike():
         assert not torch.equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["tokens", "blocks", "groups", "shared"])
+@pytest.mark.parametrize("name", ["tokens", "blocks", "shared"])
 def test_layouts_out_of_range_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be a whole number ≥ 1, got 0"):
         Layout(**{name: 0})

@@ -93,7 +93,7 @@ def tokens_by_merges(bpe: BPE, word_counts: Counter[str]) -> list[int]:
 class Fertility(NamedTuple):
     """What one vocabulary needs for the two versions of the same sentences."""
 
-    per_character: tuple[float, float]  # tokens per sign, Chinese and English
+    per_character: tuple[float, float]  # tokens per character, Chinese and English
     per_sentence: tuple[float, float]
     per_word: float  # English
 

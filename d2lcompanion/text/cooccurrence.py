@@ -66,12 +66,11 @@ def cooccurrence(
         Pennington, Socher & Manning (2014), §3; Lund & Burgess (1996).
     """
     parts = partial_cooccurrences(blocks, size, window, weighting=weighting, side=side)
-    total = sparse.csr_array((size, size))
+    total = next(parts, None)
+    if total is None:
+        raise ValueError("the corpus must have two tokens in one sentence, got none")
     for part in parts:
         total = total + part
-    if total.nnz == 0:
-        raise ValueError("the corpus must have two tokens in one sentence, got none")
-    total.sort_indices()
     return total
 
 
@@ -97,13 +96,15 @@ def partial_cooccurrences(
     require_choice("side", side, ("both", "left", "right"))
     if entries is not None:
         require_at_least("entries", entries, 1)
-    pending = sparse.csr_array((size, size))
+    pending: sparse.csr_array | None = None
     for block in [blocks] if isinstance(blocks, TokenStream) else blocks:
-        pending = pending + _of_block(block, size, weights, side)
-        if entries is None or pending.nnz >= entries:
+        found = _of_block(block, size, weights, side)
+        if found.nnz:
+            pending = found if pending is None else pending + found
+        if pending is not None and pending.nnz >= (entries or 1):
             yield pending
-            pending = sparse.csr_array((size, size))
-    if pending.nnz:
+            pending = None
+    if pending is not None:
         yield pending
 
 
@@ -131,29 +132,40 @@ def slow_cooccurrence(
 def _of_block(
     block: TokenStream, size: int, weights: np.ndarray, side: Side
 ) -> sparse.csr_array:
-    """Pairs of all distances at once; scipy adds up equal ones while it sorts rows."""
+    """Pairs by their first word, then turned over, which is a sort by the second in linear time.
+
+    After that equal pairs stand side by side and are added up.
+    """
     require_stream(block)
     require_ids("ids", block.ids, size)
+    if len(block.ids) == 0:
+        return sparse.csr_array((size, size))
+    left = _neighbors_after(block, size, weights).T.tocsr()
+    left.sum_duplicates()
+    if side == "left":
+        return left
+    right = left.T.tocsr()
+    return right if side == "right" else left + right
+
+
+def _neighbors_after(
+    block: TokenStream, size: int, weights: np.ndarray
+) -> sparse.csr_array:
+    """For each word all that stand at 1, …, c after it, [V, V]; equal pairs stand apart."""
+    count, window = len(block.ids), len(weights)
     ids = block.ids.numpy(force=True).astype(np.int32)
     sentence = block.sentence.numpy(force=True)
-    first, second, weight = [], [], []
-    for distance in range(1, min(len(weights), len(ids) - 1) + 1):
-        together = sentence[distance:] == sentence[:-distance]
-        first.append(ids[:-distance][together])
-        second.append(ids[distance:][together])
-        weight.append(np.full(len(first[-1]), weights[distance - 1]))
-    if not first:
-        return sparse.csr_array((size, size))
-    left, right = np.concatenate(first), np.concatenate(second)
-    values = np.concatenate(weight)
-    if side == "both":  # half of the matrix is enough: fewer entries to add up
-        half = _summed(values, np.maximum(left, right), np.minimum(left, right), size)
-        return half + half.T.tocsr()
-    rows, columns = (right, left) if side == "left" else (left, right)
-    return _summed(values, rows, columns, size)
-
-
-def _summed(
-    values: np.ndarray, rows: np.ndarray, columns: np.ndarray, size: int
-) -> sparse.csr_array:
-    return sparse.coo_array((values, (rows, columns)), (size, size)).tocsr()
+    starts = np.flatnonzero(np.diff(sentence, prepend=sentence[0] - 1))
+    lengths = np.diff(starts, append=count)
+    reach = np.repeat(starts + lengths, lengths) - np.arange(1, count + 1)
+    # The tokens of each word: a one-hot matrix [n, V], turned over.
+    places = np.arange(count + 1, dtype=np.int32)
+    one_hot = sparse.csr_array((np.ones(count, bool), ids, places), (count, size))
+    tokens = one_hot.T.tocsr()
+    reach = np.minimum(reach[tokens.indices], window)
+    inside = np.arange(window) < reach[:, None]
+    padded = np.pad(ids[1:], (0, window))
+    after = np.lib.stride_tricks.sliding_window_view(padded, window)[tokens.indices]
+    bounds = np.concatenate([[0], reach.cumsum()])[tokens.indptr]
+    values = np.broadcast_to(weights, inside.shape)[inside]
+    return sparse.csr_array((values, after[inside], bounds), (size, size))

@@ -188,7 +188,7 @@ def train_in_blocks(
         ValueError: if the tables do not fit, the corpus lacks a word, or workers < 1.
         FloatingPointError: if a vector is not finite at the end of an epoch.
     Source:
-        Niu, Recht, Ré & Wright (2011) on updates without locks.
+        Recht, Ré, Wright & Niu (2011) on updates without locks.
     """
     require_at_least("workers", workers, 1)
     counts = require_trainable(vectors, stream, len(vectors.center))

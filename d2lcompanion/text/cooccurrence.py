@@ -132,7 +132,7 @@ def slow_cooccurrence(
 def _of_block(
     block: TokenStream, size: int, weights: np.ndarray, side: Side
 ) -> sparse.csr_array:
-    """Pairs by their first word, then turned over, which is a sort by the second in linear time.
+    """Pairs by their first word, then turned over: a sort by the second, in linear time.
 
     After that equal pairs stand side by side and are added up.
     """
@@ -151,7 +151,7 @@ def _of_block(
 def _neighbors_after(
     block: TokenStream, size: int, weights: np.ndarray
 ) -> sparse.csr_array:
-    """For each word all that stand at 1, …, c after it, [V, V]; equal pairs stand apart."""
+    """For each word all that follow it within c, [V, V]; equal pairs stand apart."""
     count, window = len(block.ids), len(weights)
     ids = block.ids.numpy(force=True).astype(np.int32)
     sentence = block.sentence.numpy(force=True)

@@ -132,7 +132,7 @@ def slow_cooccurrence(
 def _of_block(
     block: TokenStream, size: int, weights: np.ndarray, side: Side
 ) -> sparse.csr_array:
-    """Pairs by their first word, then turned over: a sort by the second, in linear time.
+    """Pairs by their first word, turned over: a sort by the second, in linear time.
 
     After that equal pairs stand side by side and are added up.
     """

@@ -286,7 +286,7 @@ def minibatches(
     negatives: int,
     batch_size: int,
     generator: torch.Generator,
-    at_once: int = 64,
+    at_once: int = 16,
 ) -> Iterator[Batch]:
     """One pass over the tokens in random order, each the center of one row.
 

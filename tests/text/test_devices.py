@@ -446,6 +446,8 @@ NO_CASE = {
     # scipy's sparse matrices, on the CPU
     *(f"bag_of_words.{what}" for what in ("terms_of", "frequent_terms", "count_matrix", "one_hot")),
     "bag_of_words.character_terms",  # strings only
+    *(f"averaging.{what}" for what in ("average_vectors", "sif_weights")),  # of scipy's, too
+    *(f"averaging.{what}_direction" for what in ("common", "without")),
     "fasttext_classifier.hashed_ngrams",
     "fasttext_classifier.document_rows",
     "fasttext_classifier.classifier_gradients",  # sizes depend on the data: its own test

@@ -120,13 +120,14 @@ def by_average(
     parts: Sequence[Documents], table: WordTable, *, sif: bool = False
 ) -> Represented:
     """The mean vector of the known words, or the weighted one."""
+    stored = table.vectors.size if table.model is None else table.model.table.numel()
     table = with_unseen_words(table, [words for part in parts for words in part])
     weights = sif_weights(table.counts) if sif else None
     made: list[Features] = [
         average_vectors(count_matrix(part, table.words), table.vectors, weights)
         for part in parts
     ]
-    return Represented(made, table.vectors.size)
+    return Represented(made, stored)
 
 
 def representations(

@@ -33,7 +33,7 @@ NGRAM_FACTOR = 116049371
 
 
 def hashed_ngrams(words: Sequence[str], longest: int, buckets: int) -> list[int]:
-    """The bucket of each run of 2, …, `longest` words, in [0, buckets), by its first word.
+    """The bucket of each run of 2, …, `longest` words, in [0, buckets), by first word.
 
     h ← h · 116049371 + hash(next word) mod 2⁶⁴, beginning with the hash of the first; a
     word's hash is FNV-1a of its bytes, read as a signed number of 32 bits: fastText's.

@@ -10,9 +10,7 @@ from d2lcompanion.text.bag_of_words import count_matrix, frequent_terms
 from d2lcompanion.text.entropy import conditional_entropy, entropy
 from d2lcompanion.text.tfidf import inverse_document_frequency, tfidf
 
-FOUR = [
-    line.split() for line in ("the moon rose", "the moon set", "the sea rose", "the sea slept")
-]
+FOUR = [line.split() for line in ("the moon rose", "the moon set", "the sea rose", "the sea slept")]
 TERMS = frequent_terms(FOUR)
 COUNTS = count_matrix(FOUR, TERMS)
 BITS = inverse_document_frequency(COUNTS, "textbook") / math.log(2)

@@ -3,6 +3,7 @@
 A term is a word, or n words in a row. A document is a row of a sparse matrix.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -114,3 +115,43 @@ def one_hot(counts: sparse.csr_array) -> sparse.csr_array:
     present = counts.copy()
     present.data = (present.data != 0).astype(counts.dtype)
     return present
+
+
+def character_terms(
+    text: str, shortest: int = 1, longest: int = 1, *, in_words: bool = False
+) -> tuple[str, ...]:
+    """The runs of characters of a text: a document whose terms need no words.
+
+    White space of two characters and more counts as one blank. Characters are code
+    points.
+
+    Args:
+        text: as it is written; Chinese needs no segmenter.
+        shortest, longest: of the n-grams, n by n.
+        in_words: n-grams do not leave a word, which has a blank at either end; a word
+            that is too short is one term itself. Word by word then.
+    Raises:
+        ValueError: if shortest < 1, or longest < shortest.
+    Source:
+        scikit-learn's CountVectorizer: analyzer "char", and "char_wb" if `in_words`.
+    """
+    require_at_least("shortest", shortest, 1)
+    require_at_least("longest", longest, shortest)
+    if not in_words:
+        text = re.sub(r"\s\s+", " ", text)
+        return tuple(_slices(text, shortest, longest))
+    found: list[str] = []
+    for word in text.split():
+        marked = f" {word} "
+        for n in range(shortest, longest + 1):
+            if n >= len(marked):  # the whole word, once
+                found.append(marked)
+                break
+            found += _slices(marked, n, n)
+    return tuple(found)
+
+
+def _slices(text: str, shortest: int, longest: int) -> Iterator[str]:
+    for n in range(shortest, longest + 1):
+        for begin in range(len(text) - n + 1):
+            yield text[begin : begin + n]

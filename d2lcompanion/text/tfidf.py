@@ -31,7 +31,8 @@ def inverse_document_frequency(
     Returns:
         [v], float64.
     Raises:
-        ValueError: if there is no document, or a term is in none where df ≥ 1 is needed.
+        ValueError: if there is no document, or a term is in none where df ≥ 1 is
+            needed.
     Source:
         Spärck Jones (1972); Salton & Buckley (1988); scikit-learn's TfidfTransformer.
     """

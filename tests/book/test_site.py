@@ -129,6 +129,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "text/text-representations": {
+        "zh": ("词袋", "逆文档频率", "特征散列", "独热", "朴素贝叶斯", "平滑逆频率"),
+        "en": ("bag of words", "TF-IDF", "naive Bayes", "hashing", "learning curve"),
+    },
     "text/glove": {
         "zh": ("共现", "点互信息", "奇异值", "GloVe"),
         "en": ("co-occurrence", "singular value", "GloVe"),

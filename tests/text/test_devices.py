@@ -17,6 +17,7 @@ from d2lcompanion.text import (
     checks,
     entropy,
     fasttext,
+    fasttext_classifier,
     glove,
     glove_training,
     hierarchical_softmax,
@@ -163,6 +164,17 @@ def global_vectors() -> glove.GloveVectors:
 def entries() -> glove.Entries:
     """Four entries of their co-occurrence matrix."""
     return glove.Entries(ids(4), ids(4), gpu(4))
+
+
+def bags() -> fasttext.Rows:
+    """Four documents of ten rows in all."""
+    return fasttext.Rows(ids(10), ids(4), ids(4))
+
+
+def classifiers() -> list[fasttext_classifier.Classifier]:
+    """Of six rows and six classes, with a softmax and with a tree."""
+    plain = fasttext_classifier.Classifier(gpu(6, 3), gpu(6, 3))
+    return [plain, fasttext_classifier.Classifier(gpu(6, 3), gpu(5, 3), tree())]
 
 
 CASES: dict[str, tuple[float, Callable[[], Any]]] = {
@@ -338,6 +350,29 @@ CASES |= {
         lambda: glove_training.initial_glove_vectors(6, 3, torch.Generator("cpu"), device="cuda"),
     ),
 }
+CASES |= {
+    "fasttext_classifier.initial_classifier": (
+        1.0,
+        lambda: list(
+            fasttext_classifier.initial_classifier(6, 3, 4, torch.Generator("cpu"), device="cuda")[
+                :2
+            ]
+        ),
+    ),
+    **{
+        f"fasttext_classifier.{function.__name__}": (
+            1.0,
+            lambda function=function, rest=rest: [
+                function(model, bags(), *(part() for part in rest)) for model in classifiers()
+            ],
+        )
+        for function, rest in (
+            (fasttext_classifier.hidden, ()),
+            (fasttext_classifier.log_probabilities, ()),
+            (fasttext_classifier.classifier_loss, (lambda: ids(4),)),
+        )
+    },
+}
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "glove_training.with_unseen": lambda: glove_training.with_unseen(
@@ -410,6 +445,13 @@ NO_CASE = {
     ),
     # scipy's sparse matrices, on the CPU
     *(f"bag_of_words.{what}" for what in ("terms_of", "frequent_terms", "count_matrix", "one_hot")),
+    "bag_of_words.character_terms",  # strings only
+    *(f"averaging.{what}" for what in ("average_vectors", "sif_weights")),  # of scipy's, too
+    *(f"averaging.{what}_direction" for what in ("common", "without")),
+    "fasttext_classifier.hashed_ngrams",
+    "fasttext_classifier.document_rows",
+    "fasttext_classifier.classifier_gradients",  # sizes depend on the data: its own test
+    "fasttext_classifier.train_classifier",  # of the parts above
     "tfidf.inverse_document_frequency",
     "tfidf.tfidf",
 }
@@ -426,6 +468,16 @@ def test_results_whose_size_depends_on_values_stay_on_the_gpu(call):
 def test_a_step_of_fasttext_stays_on_the_gpu():
     with fake_gpu(1.0, sizes_from_data=True):
         results = step()
+    assert {result.device.type for result in results} == {"cuda"}
+
+
+def test_gradients_of_fasttext_s_classifier_stay_on_the_gpu():
+    with fake_gpu(1.0, sizes_from_data=True):
+        results = [
+            part
+            for model in classifiers()
+            for part in fasttext_classifier.classifier_gradients(model, bags(), ids(4))
+        ]
     assert {result.device.type for result in results} == {"cuda"}
 
 

@@ -4,7 +4,6 @@ Rows of PPMI, PPMI + SVD, skip-gram with negative sampling, GloVe as published, 
 with pairs that never meet. Every method sees the same tokens.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -27,6 +26,7 @@ from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors
 from d2lcompanion.text.sgns_blocks import train_in_blocks
 from d2lcompanion.text.token_stream import TokenStream, token_counts
 from d2lcompanion.text.vocab import Vocab
+from d2lcompanion.training.preset_checks import require_numbers, require_positive
 
 # ------------------------------------------------------------------------------ what they are given
 
@@ -61,16 +61,9 @@ class Preset:
     x_maxes: tuple[float, ...] = (1.0, 10.0)
 
     def __post_init__(self) -> None:
-        names = ("min_count", "dimension", "window", "sgns_epochs", "glove_epochs")
-        for name in (*names, "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
-        for name in ("smoothings", "rates", "x_maxes"):
-            values = getattr(self, name)
-            if not values or not all(0 < value < math.inf for value in values):
-                raise ValueError(
-                    f"{name} must be one or more positive numbers, got {values}"
-                )
+        sizes = ("min_count", "dimension", "window", "sgns_epochs", "glove_epochs")
+        require_numbers(self, **dict.fromkeys((*sizes, "batch_size"), 1))
+        require_positive(self, "smoothings", "rates", "x_maxes")
 
 
 class Corpus(NamedTuple):

@@ -13,6 +13,7 @@ import torch
 
 from d2lcompanion.experiments.word_vector_stages import STAGES, Size, Task, prepare
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.training.progress import Track, silent
 from d2lcompanion.training.wall_time import Stopwatch
 
@@ -55,8 +56,7 @@ class Preset:
                 )
         if min(self.middle) < 2:
             raise ValueError(f"sizes must be ≥ 2, got {self.middle}")
-        if self.rounds < 1:
-            raise ValueError(f"rounds must be ≥ 1, got {self.rounds}")
+        require_numbers(self, rounds=1)
 
     def sweeps(self) -> dict[str, list[Size]]:
         """What grows → the sizes."""

@@ -101,7 +101,8 @@ def measure(
 
 def exponent(sizes: list[int], values: list[float]) -> float:
     """The power with which values grow: the slope of the line through both logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+    relative = np.log(np.divide(values, values[0]))  # exactly 0 where nothing grows
+    return float(np.polyfit(np.log(sizes), relative, 1)[0]) + 0.0
 
 
 # --------------------------------------------------------------------------------- the experiment

@@ -79,7 +79,7 @@ def test_every_size_is_measured_in_every_round():
 def test_the_exponent_of_a_power_law():
     sizes = [1, 2, 4, 8]
     assert exponent(sizes, [3 * n**0.75 for n in sizes]) == pytest.approx(0.75)
-    assert exponent(sizes, [2.0] * 4) == pytest.approx(0, abs=1e-12)
+    assert str(exponent(sizes, [432487.0] * 4)) == "0.0"
 
 
 def test_a_run_gives_numbers():

@@ -7,7 +7,6 @@ not trained for that: its scores are read twice, as they are, and with the noise
 multiplied back. Beside it, how many nearest words are those of the full softmax.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,20 +14,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.experiments.skip_gram_objectives import Objective, objectives
-from d2lcompanion.experiments.word2vec import (
+from d2lcompanion.experiments.full_softmax import (
     Model,
     Trained,
     loss,
     predicted_counts,
     train,
 )
+from d2lcompanion.experiments.skip_gram_objectives import Objective, objectives
 from d2lcompanion.experiments.word_vector_report import report
 from d2lcompanion.experiments.word_windows import Corpus, prepare
 from d2lcompanion.text.entropy import unigram_loss
 from d2lcompanion.text.similarity import nearest
 from d2lcompanion.text.word2vec import skip_gram_log_likelihood
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers, require_positive
 from d2lcompanion.training.progress import Track, silent
 
 # ------------------------------------------------------------------------------------- the preset
@@ -59,14 +59,16 @@ class Preset:
     rates: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        least = {"vocabulary_size": 2, "dim": 1, "window": 1, "epochs": 1}
-        for name, bound in {**least, "batch_size": 1, "negatives": 1}.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} must be ≥ {bound}, got {getattr(self, name)}")
-        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
-            raise ValueError(
-                f"rates must be one or more positive numbers, got {self.rates}"
-            )
+        require_numbers(
+            self,
+            vocabulary_size=2,
+            dim=1,
+            window=1,
+            epochs=1,
+            batch_size=1,
+            negatives=1,
+        )
+        require_positive(self, "rates")
 
 
 PRESETS = {

@@ -33,8 +33,10 @@ from d2lcompanion.text.skip_gram_data import (
     Batch,
     keep_probabilities,
     minibatches,
-    reduced_windows,
     subsample,
+)
+from d2lcompanion.text.skip_gram_pairs import (
+    reduced_windows,
     window_reach,
 )
 from d2lcompanion.text.token_stream import TokenStream, encode, token_counts

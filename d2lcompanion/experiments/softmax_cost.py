@@ -18,6 +18,7 @@ from d2lcompanion.text.vocab import Vocab
 from d2lcompanion.text.windows import Windows, windows
 from d2lcompanion.text.word2vec import skip_gram_gradients
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers, require_sizes
 from d2lcompanion.training.progress import Track, silent
 from d2lcompanion.training.wall_time import Stopwatch
 
@@ -47,11 +48,8 @@ class Preset:
     rounds: int
 
     def __post_init__(self) -> None:
-        if len(set(self.sizes)) < 2 or min(self.sizes) < 2:
-            raise ValueError(f"sizes must be two or more, each ≥ 2, got {self.sizes}")
-        for name in ("dim", "window", "batch_size", "rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_sizes(self)
+        require_numbers(self, dim=1, window=1, batch_size=1, rounds=1)
 
 
 SIZES = (1000, 2000, 4000, 8000, 16_000)

@@ -7,32 +7,30 @@ judge. The seed splits the paragraphs, draws the first vectors and orders the
 minibatches.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from d2lcompanion.experiments.full_softmax import (
+    MODELS,
+    Trained,
+    loss,
+    predicted_counts,
+    train,
+)
+from d2lcompanion.experiments.full_softmax import (
+    Model as Model,  # also imported from here
+)
 from d2lcompanion.experiments.word_vector_report import report
 from d2lcompanion.experiments.word_windows import Corpus, prepare
-from d2lcompanion.optimization.adaptive import AdamState, adam
-from d2lcompanion.optimization.schedules import polynomial
 from d2lcompanion.text.entropy import conditional_entropy, unigram_loss
-from d2lcompanion.text.windows import Windows, pair_counts
-from d2lcompanion.text.word2vec import (
-    VectorGradients,
-    cbow_gradients,
-    cbow_log_likelihood,
-    skip_gram_gradients,
-    skip_gram_log_likelihood,
-)
+from d2lcompanion.text.windows import pair_counts
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers, require_positive
 from d2lcompanion.training.progress import Track, silent
-
-SPREAD = 0.1  # standard deviation of the first coordinates
-SAMPLE = 10_000  # training windows that the training loss is measured on
 
 # ------------------------------------------------------------------------------------- the preset
 
@@ -60,14 +58,10 @@ class Preset:
     rates: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        least = {"vocabulary_size": 2, "dim": 1, "window": 1, "epochs": 1}
-        for name, bound in {**least, "batch_size": 1}.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} must be ≥ {bound}, got {getattr(self, name)}")
-        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
-            raise ValueError(
-                f"rates must be one or more positive numbers, got {self.rates}"
-            )
+        require_numbers(
+            self, vocabulary_size=2, dim=1, window=1, epochs=1, batch_size=1
+        )
+        require_positive(self, "rates")
 
 
 RATES = (0.003, 0.01, 0.03)
@@ -77,88 +71,7 @@ PRESETS = {
     "gpu": Preset(20_000, 300, window=5, epochs=10, batch_size=512, rates=RATES),
 }
 
-# -------------------------------------------------------------------------------------- training
-
-
-class Model(NamedTuple):
-    """What is maximized, and its gradient: both take windows and tables of vectors."""
-
-    log_likelihood: Callable[..., Tensor]
-    gradients: Callable[..., VectorGradients]
-
-
-MODELS = {
-    "skip_gram": Model(skip_gram_log_likelihood, skip_gram_gradients),
-    "cbow": Model(cbow_log_likelihood, cbow_gradients),
-}
-
-
-class Trained(NamedTuple):
-    """Vectors, and losses (minus log-likelihood a predicted word) after 0, 1, … epochs."""
-
-    center_vectors: Tensor  # [V, d]
-    context_vectors: Tensor  # [V, d]
-    train: list[float]
-    held_out: list[float]
-
-
-def loss(model: Model, part: Windows, tables: Sequence[Tensor]) -> float:
-    """Minus the mean log-likelihood, over windows that are taken a thousand at a time."""
-    total, predicted = 0.0, 0
-    for rows in torch.arange(len(part.centers)).split(1000):  # type: ignore[no-untyped-call]
-        centers, contexts, mask = part.rows(rows.to(part.centers.device))
-        once = model.log_likelihood is cbow_log_likelihood  # CBOW predicts the center
-        number = len(centers) if once else int(mask.sum())
-        total -= number * float(
-            model.log_likelihood(
-                centers, contexts, *tables, mask=mask, reduction="mean"
-            )
-        )
-        predicted += number
-    return total / predicted
-
-
-def train(
-    model: Model,
-    corpus: Corpus,
-    *,
-    dim: int,
-    lr: float,
-    epochs: int,
-    batch_size: int,
-    generator: torch.Generator,
-) -> Trained:
-    """Adam along the analytic gradient of each minibatch of windows.
-
-    The parts of the corpus lie on the device to train on; the generator, on the CPU,
-    draws the first vectors and the order of the windows.
-    """
-    device, count = corpus.train.centers.device, len(corpus.train.centers)
-    shape = len(corpus.vocab), dim
-    tables = [
-        (SPREAD * torch.randn(shape, generator=generator)).to(device) for _ in range(2)
-    ]
-    states = [AdamState.zeros(table) for table in tables]
-    rate = polynomial(lr, epochs * math.ceil(count / batch_size))
-    sample = corpus.train.rows(torch.arange(min(SAMPLE, count), device=device))
-    losses = [(loss(model, sample, tables), loss(model, corpus.held_out, tables))]
-    step = 0
-    for _ in range(epochs):
-        order = torch.randperm(count, generator=generator).to(device)
-        for rows in order.split(batch_size):  # type: ignore[no-untyped-call]
-            centers, contexts, mask = corpus.train.rows(rows)
-            uphill = model.gradients(
-                centers, contexts, *tables, mask=mask, reduction="mean"
-            )
-            for k in range(2):
-                update, states[k] = adam(-uphill[k], states[k], lr=rate(step))
-                tables[k] = tables[k] + update
-            step += 1
-        losses.append(
-            (loss(model, sample, tables), loss(model, corpus.held_out, tables))
-        )
-    on_train, on_held_out = zip(*losses, strict=True)
-    return Trained(tables[0], tables[1], list(on_train), list(on_held_out))
+# --------------------------------------------------------------------------------------- the study
 
 
 class Tuned(NamedTuple):
@@ -205,13 +118,6 @@ def study(
 
 
 # ------------------------------------------------------------------------------------- measurement
-
-
-def predicted_counts(name: str, part: Windows, size: int) -> Tensor:
-    """How often each word is predicted, [V]: in the contexts for skip-gram, else as center."""
-    if name == "cbow":
-        return torch.bincount(part.centers, minlength=size)
-    return torch.bincount(part.contexts[part.mask], minlength=size)
 
 
 def word_vectors(name: str, trained: Trained) -> Tensor:

@@ -1,5 +1,7 @@
 """What is reported of word vectors: neighbours, a map, agreement with people, analogies."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -38,9 +40,11 @@ def report(vectors: Tensor, vocab: Vocab) -> dict[str, object]:
     }
 
 
-def neighbors(vectors: Tensor, vocab: Vocab, k: int = 5) -> dict[str, list[str]]:
+def neighbors(
+    vectors: Tensor, vocab: Vocab, k: int = 5, queries: Sequence[str] = QUERIES
+) -> dict[str, list[str]]:
     """The k nearest words of each query that is in the vocabulary."""
-    known = [word for word in QUERIES if word in vocab]
+    known = [word for word in queries if word in vocab]
     ids = vocab.encode(known).to(vectors.device)
     found = nearest(vectors[ids], vectors, k, exclude=ids[:, None]).ids
     return {word: vocab.decode(row) for word, row in zip(known, found, strict=True)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from matplotlib import rc_context
@@ -25,10 +25,12 @@ def plot_seeds(
     log_x: bool = False,
     log_y: bool = True,
     points: bool = False,
+    middle: Literal["mean", "median"] = "mean",
 ) -> Figure:
     """Mean over seeds with a band of ± one standard deviation (ddof 1), over any x.
 
     On a logarithmic axis the band ends at the smallest run, as mean − sd may be ≤ 0.
+    Medians, for what other work on a machine disturbs, have a band over all runs.
 
     Args:
         runs: label → (x [m], y [seeds, m]); y [m] is one run without chance, no band.
@@ -37,28 +39,29 @@ def plot_seeds(
             colour of that curve.
         log_x, log_y: logarithmic axes.
         points: mark the means and draw ± sd as bars, for few x.
+        middle: the mean ± sd, or the median between the lowest and the highest run.
     Raises:
-        ValueError: if there is no curve, or the shapes of one do not fit.
+        ValueError: if there is no curve, the shapes of one do not fit, or middle is neither.
     """
     if not runs:
         raise ValueError("runs must hold at least one curve, got none")
     fig, ax = new_figure()
-    colours = dict(zip(runs, cycle(COLOURS), strict=False))
+    colours, marks = dict(zip(runs, cycle(COLOURS), strict=False)), cycle("os^D")
     for label, (x_values, y_values) in runs.items():
         x, y = _fitting(label, x_values, y_values)
-        mean, colour = y.mean(0), colours[label]
+        colour = colours[label]
         if len(y) == 1:
-            ax.plot(x, mean, color=colour, label=label, marker="o" if points else None)
+            ax.plot(x, y[0], color=colour, label=label, marker="o" if points else None)
             continue
-        sd = y.std(0, ddof=1)
-        low = np.maximum(mean - sd, y.min(0)) if log_y else mean - sd
-        name = f"{label} (mean ± sd, {len(y)} seeds)"
+        center, low, high, spread = _spread(y, middle, log_y)
+        name = f"{label} ({spread})"
         if points:
-            bars = np.stack([mean - low, sd])
-            ax.errorbar(x, mean, bars, fmt="o", color=colour, label=name, capsize=3)
+            mark = next(marks) if middle == "median" else "o"
+            bars = np.stack([center - low, high - center])
+            ax.errorbar(x, center, bars, fmt=mark, color=colour, label=name, capsize=3)
         else:
-            ax.plot(x, mean, color=colour, label=name)
-            ax.fill_between(x, low, mean + sd, color=colour, alpha=0.2, lw=0)
+            ax.plot(x, center, color=colour, label=name)
+            ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
     for label, (x_values, y_values) in (theory or {}).items():
         x, y = _fitting(label, x_values, y_values)
         name = f"{label} (theory)" if label in runs else label
@@ -70,6 +73,27 @@ def plot_seeds(
         ax.set_yscale("log", nonpositive="clip")
     legend_above(fig, ax)
     return Figure(fig)
+
+
+class _Spread(NamedTuple):
+    """Where a curve runs, between what, and in words."""
+
+    center: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    words: str
+
+
+def _spread(y: NDArray[np.float64], middle: str, log_y: bool) -> _Spread:
+    """Of y [seeds, m]."""
+    if middle == "median":
+        words = f"median, lowest, highest of {len(y)} runs"
+        return _Spread(np.median(y, axis=0), y.min(0), y.max(0), words)
+    if middle != "mean":
+        raise ValueError(f"middle must be 'mean' or 'median', got {middle!r}")
+    mean, sd = y.mean(0), y.std(0, ddof=1)
+    low = np.maximum(mean - sd, y.min(0)) if log_y else mean - sd
+    return _Spread(mean, low, mean + sd, f"mean ± sd, {len(y)} seeds")
 
 
 def _fitting(

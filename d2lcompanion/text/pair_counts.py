@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from d2lcompanion.text.checks import require_at_least, require_shape
-from d2lcompanion.text.skip_gram_data import window_reach
+from d2lcompanion.text.skip_gram_pairs import window_reach
 from d2lcompanion.text.token_stream import TokenStream
 
 

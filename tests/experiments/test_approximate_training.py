@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from d2lcompanion.experiments import approximate_cost, approximate_training, shifted_pmi
+from d2lcompanion.experiments.approximate_steps import STEPS, operations
 from d2lcompanion.experiments.skip_gram_objectives import as_pairs, objectives
 from d2lcompanion.experiments.word_windows import Corpus, prepare
 from d2lcompanion.text.negative_sampling import noise_distribution, optimal_score
@@ -103,11 +104,11 @@ def test_the_cost_is_what_torch_counts():
     tasks = approximate_cost.prepare(preset, device=CPU, generator=generator)
     for task in tasks.values():
         counted = {}
-        for name, step in approximate_cost.STEPS.items():
+        for name, step in STEPS.items():
             with FlopCounterMode(display=False) as counter:
                 step(task, generator)
             counted[name] = counter.get_total_flops()
-        work = approximate_cost.operations(task)
+        work = operations(task)
         assert counted["full"] == work["full"]
         assert 3 * counted["negative"] == 2 * work["negative"]
         longest = task.tree.mask.shape[1]

@@ -9,22 +9,27 @@ import torch
 from d2lcompanion.data.everyday import load_everyday
 from d2lcompanion.experiments import subword_embedding as experiment
 from d2lcompanion.experiments.subword_embedding import (
-    Fertility,
-    fertility,
     found_again,
-    halves,
     misspell,
     misspelt_words,
     neighbours,
     scores,
     shared_buckets,
-    tokens_by_merges,
-    train_on_two,
     unseen_agreement,
 )
-from d2lcompanion.text.bpe import train_bpe
+from d2lcompanion.experiments.subword_lengths import (
+    Cuts,
+    Fertility,
+    fertility,
+    halves,
+    three_cuts,
+    tokens_by_merges,
+    train_on_two,
+)
+from d2lcompanion.text.bpe import BPE, train_bpe
 from d2lcompanion.text.fasttext import FastText, NGrams, expected_shared
 from d2lcompanion.text.vocab import Vocab
+from d2lcompanion.text.wordpiece import WordPiece
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,18 @@ def test_lengths_are_those_of_segmenting_again():
     for merges in (1, 57, 300):
         shorter = bpe.first(merges)
         assert lengths[merges] == sum(len(shorter.segment(w)) * n for w, n in counts.items())
+
+
+def test_three_cuts_by_hand():
+    """abc: the merge bc came first, the longest beginning is ab, and a|bc is most probable."""
+    bpe = BPE(("a", "b", "c"), (("b", "c"), ("a", "b")))
+    pieces = WordPiece(["[UNK]", "a", "b", "c", "ab", "##b", "##c", "##bc"])
+    log_p = {"a": -1.0, "b": -3.0, "c": -3.0, "ab": -2.0, "bc": -1.5}
+    found = three_cuts("abc", bpe, pieces, log_p)
+    assert found == Cuts(["a", "bc"], ["ab", "c"], ["a", "bc"])
+    log_p["ab"] = 0.0
+    log_p["c"] = -1.0
+    assert three_cuts("abc", bpe, pieces, log_p).most_probable == ["ab", "c"]
 
 
 def test_fertility_by_hand():

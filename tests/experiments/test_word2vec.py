@@ -8,7 +8,8 @@ import torch
 
 from d2lcompanion.data.wikipedia import load_wikipedia
 from d2lcompanion.experiments import word2vec as experiment
-from d2lcompanion.experiments.word2vec import MODELS, Preset, loss, numbers, study, train
+from d2lcompanion.experiments.full_softmax import MODELS, loss, train
+from d2lcompanion.experiments.word2vec import Preset, numbers, study
 from d2lcompanion.experiments.word_vector_report import MAP, neighbors, report, word_map
 from d2lcompanion.experiments.word_windows import Corpus, common_words, prepare
 from d2lcompanion.text.entropy import conditional_entropy, entropy

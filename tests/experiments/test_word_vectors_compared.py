@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from d2lcompanion.data.wikipedia import load_wikipedia
-from d2lcompanion.experiments import word_vectors_compared as experiment
-from d2lcompanion.experiments.word_vectors_compared import (
+from d2lcompanion.experiments.word_vector_judges import agreement, judges, lead, rated_rows
+from d2lcompanion.experiments.word_vector_methods import (
     METHODS,
+    Corpus,
+    Method,
+    Outcome,
     Preset,
     bias_correlation,
-    judges,
-    measure,
-    prepare,
-    rated_rows,
-    with_shares,
 )
+from d2lcompanion.experiments.word_vector_report import neighbors
+from d2lcompanion.experiments.word_vectors_compared import measure, prepare, with_shares
 from d2lcompanion.text.cooccurrence import cooccurrence
 from d2lcompanion.text.glove import GloveVectors
 
@@ -25,7 +25,7 @@ SMALL = Preset("wikipedia", 8, 8, 3, 1, 1, 2048, rates=(0.025,), x_maxes=(10.0,)
 
 
 @pytest.fixture(scope="module")
-def corpus() -> experiment.Corpus:
+def corpus() -> Corpus:
     return prepare(load_wikipedia().paragraphs[:900], SMALL.min_count, seed=0)
 
 
@@ -46,6 +46,30 @@ def test_rows_of_rated_words_are_rows_of_the_matrix(corpus):
     np.testing.assert_allclose(rows[3], counts[[place]].toarray()[0], rtol=1e-6)
     rated = {word for data in judges() for pair in data.pairs for word in pair}
     assert set(words.tokens) == rated & set(corpus.vocab.tokens)
+
+
+def test_near_words_are_those_of_numpy(corpus):
+    rows = torch.randn(len(corpus.vocab), 6, generator=torch.Generator().manual_seed(3))
+    table = rows.numpy() / np.linalg.norm(rows.numpy(), axis=1, keepdims=True)
+    place = corpus.vocab.id_of("language")
+    cosines = table @ table[place]
+    cosines[place] = -2
+    expected = [corpus.vocab.token_of(int(k)) for k in np.argsort(-cosines)[:4]]
+    asked = neighbors(rows, corpus.vocab, 4, queries=("language", "xyzzy"))
+    assert asked == {"language": expected}
+
+
+def test_the_lead_is_of_each_run():
+    class Run:
+        def __init__(self, **metrics):
+            self.metrics = metrics
+
+        def metric(self, key):
+            return self.metrics[key.split(".")[0]][key.split(".")[1]]
+
+    runs = [Run(a={"wordsim": x}, b={"wordsim": 0.25}) for x in (0.5, 0.125)]
+    assert lead(runs, "a", "b") == [0.25, -0.125]
+    assert lead(runs, "b", "a") == [-0.25, 0.125]
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -69,13 +93,13 @@ def test_the_better_setting_by_simlex_is_taken(corpus):
         tried.append(setting)
         words, rows = rated_rows(cooccurrence(corpus.stream, len(corpus.vocab), 3), corpus.vocab)
         generator = torch.Generator().manual_seed(int(setting * 100))
-        return experiment.Outcome(words, torch.randn(rows.shape, generator=generator), [])
+        return Outcome(words, torch.randn(rows.shape, generator=generator), [])
 
-    found = measure(experiment.Method(run, "smoothings"), corpus, SMALL, 0)
+    found = measure(Method(run, "smoothings"), corpus, SMALL, 0)
     scores = {}
     for setting in SMALL.smoothings:
         outcome = run(corpus, SMALL, setting, 0)
-        scores[setting] = experiment.agreement(judges().chooses, outcome.vocab, outcome.vectors)
+        scores[setting] = agreement(judges().chooses, outcome.vocab, outcome.vectors)
     assert found["setting"] == max(scores, key=scores.get)
     assert tried[:2] == list(SMALL.smoothings)
 

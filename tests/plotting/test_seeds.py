@@ -57,6 +57,19 @@ def test_points_have_bars():
     assert "a (mean ± sd, 2 seeds)" in repr(figure)
 
 
+def test_medians_have_bars_to_the_lowest_and_the_highest_run():
+    wild = [[1.0, 2.0], [3.0, 2.0], [1000.0, 5.0]]
+    runs = {"a": ([1, 2], wild), "b": ([1, 2], wild)}
+    figure = plot_seeds(runs, **LABELS, points=True, middle="median")
+    first, second = figure.figure.axes[0].containers
+    np.testing.assert_allclose(first[0].get_xydata(), [[1, 3], [2, 2]])
+    np.testing.assert_allclose(first[2][0].get_segments()[0], [[1, 1], [1, 1000]])
+    assert first[0].get_marker() != second[0].get_marker()
+    assert "a (median, lowest, highest of 3 runs)" in repr(figure)
+    with pytest.raises(ValueError, match="middle must be 'mean' or 'median', got 'mode'"):
+        plot_seeds(runs, **LABELS, middle="mode")
+
+
 @pytest.mark.parametrize(
     ("runs", "message"),
     [

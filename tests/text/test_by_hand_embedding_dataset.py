@@ -6,8 +6,10 @@ import torch
 from d2lcompanion.text.pair_counts import expected_pairs, kept_moments
 from d2lcompanion.text.skip_gram_data import (
     batchify,
-    center_context_pairs,
     keep_probabilities,
+)
+from d2lcompanion.text.skip_gram_pairs import (
+    center_context_pairs,
     slow_center_context_pairs,
 )
 from d2lcompanion.text.token_stream import TokenStream

@@ -9,7 +9,7 @@ from d2lcompanion.text.block_layout import Layout
 from d2lcompanion.text.negative_sampling import AliasSampler
 from d2lcompanion.text.sgns import Recipe, WordVectors, step_on_pairs
 from d2lcompanion.text.sgns_blocks import BlockSteps
-from d2lcompanion.text.skip_gram_data import reduced_windows
+from d2lcompanion.text.skip_gram_pairs import reduced_windows
 from d2lcompanion.text.token_stream import TokenStream
 
 LN3 = math.log(3)

@@ -12,7 +12,7 @@ from d2lcompanion.text.cooccurrence import (
     partial_cooccurrences,
     slow_cooccurrence,
 )
-from d2lcompanion.text.skip_gram_data import center_context_pairs
+from d2lcompanion.text.skip_gram_pairs import center_context_pairs
 from d2lcompanion.text.token_stream import TokenStream
 
 V = 6

@@ -30,6 +30,7 @@ from d2lcompanion.text import (
     sgns_objective,
     similarity,
     skip_gram_data,
+    skip_gram_pairs,
     subword_skip_gram,
     token_stream,
     unigram,
@@ -127,9 +128,9 @@ def stream() -> TokenStream:
     return TokenStream(ids(8), ids(8))
 
 
-def pairs() -> skip_gram_data.Pairs:
+def pairs() -> skip_gram_pairs.Pairs:
     """Twelve pairs of four centers."""
-    return skip_gram_data.Pairs(ids(12), ids(12), ids(12), ids(4))
+    return skip_gram_pairs.Pairs(ids(12), ids(12), ids(12), ids(4))
 
 
 def floats(*results: Any) -> list[Tensor]:
@@ -293,9 +294,9 @@ CASES |= {
             skip_gram_data.keep_probabilities(ids(6), 0.1, "word2vec"),
         ),
     ),
-    "skip_gram_data.window_reach": (
+    "skip_gram_pairs.window_reach": (
         1.0,
-        lambda: floats(skip_gram_data.window_reach(stream(), ids(8))),
+        lambda: floats(skip_gram_pairs.window_reach(stream(), ids(8))),
     ),
     "skip_gram_data.outside_window": (
         2.0,
@@ -386,9 +387,12 @@ SIZED: dict[str, Callable[[], Any]] = {
     "skip_gram_data.subsample": lambda: skip_gram_data.subsample(
         stream(), gpu(6), torch.Generator("cpu")
     ),
-    "skip_gram_data.center_context_pairs": lambda: [
-        skip_gram_data.center_context_pairs(stream(), ids(8)),
-        skip_gram_data.center_context_pairs(stream(), ids(8), ids(3)),
+    "skip_gram_pairs.pairs_in_reach": lambda: [
+        skip_gram_pairs.pairs_in_reach(ids(8), ids(3), ids(3), ids(3))
+    ],
+    "skip_gram_pairs.center_context_pairs": lambda: [
+        skip_gram_pairs.center_context_pairs(stream(), ids(8)),
+        skip_gram_pairs.center_context_pairs(stream(), ids(8), ids(3)),
     ],
     "zipf.rank_frequency": lambda: zipf.rank_frequency(gpu(6)),
     "zipf.expected_vocabulary": lambda: zipf.expected_vocabulary(ids(6), [1]),
@@ -419,8 +423,8 @@ NO_CASE = {
     "checks.require_at_least",
     "checks.require_unit_interval",
     "checks.require_choice",
-    "skip_gram_data.reduced_windows",  # where its generator is
-    "skip_gram_data.slow_center_context_pairs",
+    "skip_gram_pairs.reduced_windows",  # where its generator is
+    "skip_gram_pairs.slow_center_context_pairs",
     "skip_gram_data.minibatches",  # of the parts above, see below
     "token_stream.encode",
     "token_stream.encode_blocks",

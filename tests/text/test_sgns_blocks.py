@@ -24,7 +24,7 @@ from d2lcompanion.text.sgns_blocks import (
     train_in_blocks,
 )
 from d2lcompanion.text.sgns_objective import expected_loss
-from d2lcompanion.text.skip_gram_data import center_context_pairs, reduced_windows
+from d2lcompanion.text.skip_gram_pairs import center_context_pairs, reduced_windows
 from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
 
 WORDS = 9

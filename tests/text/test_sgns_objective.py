@@ -17,7 +17,7 @@ from d2lcompanion.text.sgns_objective import (
     frequency_loss,
     weighted_pairs,
 )
-from d2lcompanion.text.skip_gram_data import slow_center_context_pairs
+from d2lcompanion.text.skip_gram_pairs import slow_center_context_pairs
 from d2lcompanion.text.token_stream import TokenStream
 
 SENTENCES = [[0, 3, 1, 1, 2], [2, 0], [3], [1, 4, 0, 2, 2, 3, 1]]

@@ -13,13 +13,15 @@ from d2lcompanion.text.negative_sampling import AliasSampler
 from d2lcompanion.text.pair_counts import expected_pairs, kept_moments, pair_count_moments
 from d2lcompanion.text.skip_gram_data import (
     batchify,
-    center_context_pairs,
     keep_probabilities,
     minibatches,
     outside_window,
+    subsample,
+)
+from d2lcompanion.text.skip_gram_pairs import (
+    center_context_pairs,
     reduced_windows,
     slow_center_context_pairs,
-    subsample,
     window_reach,
 )
 from d2lcompanion.text.token_stream import TokenStream

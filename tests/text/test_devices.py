@@ -20,6 +20,7 @@ from d2lcompanion.text import (
     glove,
     glove_training,
     hierarchical_softmax,
+    masking,
     negative_sampling,
     noise_contrastive,
     pair_counts,
@@ -158,6 +159,14 @@ def on_a_step(step: Callable[..., Any], *seen: Any) -> list[Tensor]:
 def global_vectors() -> glove.GloveVectors:
     """GloVe's, of six words."""
     return glove.GloveVectors(*tables(), gpu(6), gpu(6))
+
+
+def masked(**options: Any) -> masking.Masked:
+    """Four rows of nine tokens with holes."""
+    generator = torch.Generator("cpu")
+    return masking.mask_tokens(
+        ids(4, 9), yes(4, 9), mask_id=4, random_ids=ids(6), generator=generator, **options
+    )
 
 
 def entries() -> glove.Entries:
@@ -338,6 +347,29 @@ CASES |= {
         lambda: glove_training.initial_glove_vectors(6, 3, torch.Generator("cpu"), device="cuda"),
     ),
 }
+CASES |= {
+    "masking.mask_tokens": (
+        0.0,
+        lambda: [floats(*masked()), floats(*masked(words=ids(4, 9)))],
+    ),
+    "masking.number_to_choose": (1.0, lambda: floats(masking.number_to_choose(yes(4, 9)))),
+    "masking.choose_tokens": (
+        1.0,
+        lambda: floats(masking.choose_tokens(yes(4, 9), torch.Generator("cpu"))),
+    ),
+    "masking.choose_words": (
+        0.0,
+        lambda: floats(masking.choose_words(yes(4, 9), ids(4, 9), torch.Generator("cpu"))),
+    ),
+    "masking.corrupt": (
+        0.0,
+        lambda: floats(masking.corrupt(ids(4, 9), yes(4, 9), 4, ids(6), torch.Generator("cpu"))),
+    ),
+    "masking.maskable_positions": (
+        1.0,
+        lambda: floats(masking.maskable_positions(ids(4, 9), (0, 2, 3, 4))),
+    ),
+}
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "glove_training.with_unseen": lambda: glove_training.with_unseen(
@@ -387,6 +419,7 @@ NO_CASE = {
     "skip_gram_data.reduced_windows",  # where its generator is
     "skip_gram_data.slow_center_context_pairs",
     "skip_gram_data.minibatches",  # of the parts above, see below
+    "masking.ordinary_ids",  # of plain numbers
     "token_stream.encode",
     "token_stream.encode_blocks",
     "token_stream.decode",

@@ -7,6 +7,7 @@ all, is the same up to the order of addition. A batch may also be taken in parts
 """
 
 import contextlib
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from d2lcompanion.experiments.bert_text import Task
 from d2lcompanion.text.bert import BertForPretraining
@@ -29,6 +29,7 @@ from d2lcompanion.text.bert_loss import (
 from d2lcompanion.text.masking import IGNORE, Masked
 from d2lcompanion.training.experiment import RunContext
 
+SPREAD = 2_654_435_761  # odd, about 2³²/golden ratio: multiples spread evenly
 NO_DECAY = ("bias", "norm.weight")
 
 
@@ -128,7 +129,12 @@ class Feed:
     def __init__(
         self, documents: Documents, task: Task, recipe: Recipe, seed: int
     ) -> None:
-        self.documents, self.task, self.recipe, self.seed = documents, task, recipe, seed
+        self.documents, self.task, self.recipe, self.seed = (
+            documents,
+            task,
+            recipe,
+            seed,
+        )
         self._pairs = lru_cache(maxsize=1)(self._draw)
         self.per_epoch = len(self._pairs(0).label) // recipe.batch
         if self.per_epoch == 0:
@@ -153,8 +159,8 @@ class Feed:
         return batch, masked
 
     def seed_of(self, step: int) -> int:
-        """One for each seed and step below 2³¹."""
-        return (self.seed << 32) + step
+        """Below 2³², all that a generator on the CPU looks at; seeds lie far apart."""
+        return (self.seed * SPREAD + step) % 2**32
 
     def _draw(self, epoch: int) -> Pairs:
         generator = torch.Generator().manual_seed(self.seed_of(2**31 + epoch))
@@ -188,7 +194,7 @@ def train(
     """
     seed = context.settings.seed
     feed = Feed(task.train.to(context.device), task, recipe, seed)
-    probe = Feed(task.held_out.to(context.device), task, _probing(task, recipe), seed)
+    probe = Feed(task.held_out.to(context.device), task, probing(task, recipe), seed)
     optimizer = make_optimizer(model.to(context.device), recipe)
     wrapped, optimizer = context.accelerator.prepare(model, optimizer)
     history, first = History([], [], [], []), 0
@@ -231,7 +237,9 @@ def take_step(
     batch, masked = rows
     hidden = (masked.targets != IGNORE).sum()
     number = torch.full_like(hidden, len(batch.label))
-    mine = _shares(len(batch.label), accelerator.num_processes)[accelerator.process_index]
+    mine = _shares(len(batch.label), accelerator.num_processes)[
+        accelerator.process_index
+    ]
     parts = [
         slice(mine.start + part.start, mine.start + part.stop)
         for part in _shares(mine.stop - mine.start, recipe.parts)
@@ -248,7 +256,9 @@ def take_step(
                 Batch(*(x[part] for x in batch)),
                 Masked(*(x[part] for x in masked)),
             )
-            loss = pretraining_loss(sums, hidden, number, next_weight=recipe.next_weight)
+            loss = pretraining_loss(
+                sums, hidden, number, next_weight=recipe.next_weight
+            )
             # gradients are averaged over processes; the loss is a sum over them
             accelerator.backward(loss * accelerator.num_processes)
         detached = LossSums(*(x.detach() for x in sums))
@@ -261,9 +271,7 @@ def take_step(
 
 
 @torch.no_grad()
-def evaluate(
-    model: BertForPretraining, probe: Feed, context: RunContext
-) -> Evaluation:
+def evaluate(model: BertForPretraining, probe: Feed, context: RunContext) -> Evaluation:
     """Means over one epoch of held-out rows, the same rows and masks each time."""
     was = model.training
     model.eval()
@@ -326,7 +334,9 @@ def load_checkpoint(
         state = torch.load(path, map_location="cpu", weights_only=True)
         run = state["run"]
     except Exception as error:
-        raise ValueError(f"{path} is no checkpoint of this experiment: {error}") from error
+        raise ValueError(
+            f"{path} is no checkpoint of this experiment: {error}"
+        ) from error
     for key, value in identity.items():
         if run.get(key) != value:
             raise ValueError(
@@ -351,10 +361,10 @@ def _shares(rows: int, parts: int) -> list[slice]:
     if not 1 <= parts <= rows:
         raise ValueError(f"a batch of {rows} rows cannot be divided by {parts}")
     edges = [round(n * rows / parts) for n in range(parts + 1)]
-    return [slice(*pair) for pair in zip(edges, edges[1:], strict=False)]
+    return [slice(*pair) for pair in itertools.pairwise(edges)]
 
 
-def _probing(task: Task, recipe: Recipe) -> Recipe:
+def probing(task: Task, recipe: Recipe) -> Recipe:
     """Held-out rows by the same rules, in batches that they can fill."""
     document = task.held_out.document
     rows = int((document.diff() == 0).sum())

@@ -1,4 +1,4 @@
-"""Texts for pretraining BERT: articles as sentences, articles held out, a vocabulary of the rest."""
+"""Texts for pretraining BERT: articles as sentences, some held out, a vocabulary of the rest."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,10 @@ from d2lcompanion.text.bert_data import Documents, SpecialIds, encode_documents
 from d2lcompanion.text.wordpiece import WordPiece
 from d2lcompanion.text.wordpiece_training import count_words, train_wordpiece
 
-# After . ! ? and what closes a quotation, before what may begin a sentence.
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+# White space after . ! ? (and what closes a quotation), before what may begin a sentence.
+SENTENCE_END = re.compile(
+    r"""(?:(?<=[.!?])|(?<=[.!?]["')\]]))\s+(?=["'(\[]?[A-Z0-9])"""
+)
 ABBREVIATION = re.compile(r"(?:\b[A-Z]|\b(?:e\.g|i\.e|cf|ca|Dr|Mr|Mrs|St|vs|No))\.$")
 SENTENCES_A_DOCUMENT = 64  # of a corpus without articles
 

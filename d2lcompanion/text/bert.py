@@ -204,7 +204,9 @@ class Bert(nn.Module):
         mask = None if valid is None else valid[:, None, None, :]
         if self.causal:
             length = ids.shape[1]
-            past = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
+            past = torch.ones(
+                length, length, dtype=torch.bool, device=ids.device
+            ).tril()
             mask = past[None, None] if mask is None else mask & past
         embedded: Tensor = self.embeddings(ids, segments)
         return embedded, mask

@@ -183,19 +183,23 @@ def draw_pairs(
     sentences = document.shape[0]
     bounds = _bounds(documents)
     has_next = torch.nn.functional.pad(document.diff() == 0, (0, 1))
-    end = has_next.nonzero()[:, 0]
-    if end.shape[0] == 0:
+    if not bool(has_next.any()):
         raise ValueError(f"a document must have two sentences, got {sentences} alone")
+    end = has_next.nonzero()[:, 0]
 
     def uniform() -> Tensor:
         drawn = torch.rand(end.shape[0], generator=generator, device=generator.device)
         return drawn.to(device)
 
     end = end[uniform().argsort()]
-    low, high = (bounds[side][document[end]] for side in ("sentence_begin", "sentence_end"))
+    low, high = (
+        bounds[side][document[end]] for side in ("sentence_begin", "sentence_end")
+    )
     others = sentences - (high - low)
     if not bool((others > 0).all()):
-        raise ValueError("negatives come from other documents: there must be two, got 1")
+        raise ValueError(
+            "negatives come from other documents: there must be two, got 1"
+        )
     drawn = (uniform() * others).long().minimum(others - 1)
     stranger = drawn + (drawn >= low) * (high - low)  # skip A's own document
     begin = (end + 1).where(uniform() < follows, stranger)
@@ -208,7 +212,9 @@ def draw_pairs(
     after = bounds["token_end"][document[begin]] - rest
     a = before.minimum(wanted.maximum(total - after))
     b = after.minimum(total - a)
-    return Pairs(torch.stack((cut - a, cut), 1), torch.stack((rest, rest + b), 1), label)
+    return Pairs(
+        torch.stack((cut - a, cut), 1), torch.stack((rest, rest + b), 1), label
+    )
 
 
 def assemble(

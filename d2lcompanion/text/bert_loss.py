@@ -42,7 +42,7 @@ class LossSums(NamedTuple):
     words_right: Tensor
     next_right: Tensor
 
-    def __add__(self, other: object) -> "LossSums":  # type: ignore[override]
+    def __add__(self, other: object) -> "LossSums":
         """Entry by entry, not one after the other as tuples are."""
         if not isinstance(other, LossSums):
             return NotImplemented
@@ -117,9 +117,7 @@ def pretraining_loss(
     return words + next_weight * sums.next / rows.clamp(min=1)
 
 
-def masked_step(
-    model: BertForPretraining, batch: Batch, masked: Masked
-) -> LossSums:
+def masked_step(model: BertForPretraining, batch: Batch, masked: Masked) -> LossSums:
     """Forward pass; the head of words sees hidden words only."""
     predictions = model(
         masked.ids, batch.segments, batch.valid, masked.targets != IGNORE

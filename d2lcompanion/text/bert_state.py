@@ -89,7 +89,9 @@ def infer_config(
     for part, theirs in EMBEDDINGS.items():
         if part.startswith("embeddings.") and part.endswith("weight"):
             shapes[part] = _matrix(state, theirs)
-    layers = {int(name.split(".")[2]) for name in state if name.startswith("encoder.layer.")}
+    layers = {
+        int(name.split(".")[2]) for name in state if name.startswith("encoder.layer.")
+    }
     inner = _matrix(state, "encoder.layer.0.intermediate.dense.weight")[0]
     vocabulary, width = shapes["embeddings.word.weight"]
     return BertConfig(
@@ -112,7 +114,8 @@ def encoder_names(layers: int) -> Names:
         names |= _with_bias({ours + k: theirs + v for k, v in LAYER.items()})
         for kind in ("weight", "bias"):
             names[f"{ours}qkv.{kind}"] = tuple(
-                f"{theirs}attention.self.{part}.{kind}" for part in ("query", "key", "value")
+                f"{theirs}attention.self.{part}.{kind}"
+                for part in ("query", "key", "value")
             )
     return names
 

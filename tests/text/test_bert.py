@@ -88,9 +88,7 @@ def test_minilm_equals_transformers_without_padding(minilm):
         segments = (torch.arange(ids.shape[1]) > 4).long()[None]
         found = ours(ids, segments)
         expected = theirs(input_ids=ids, token_type_ids=segments)
-        torch.testing.assert_close(
-            found.hidden, expected.last_hidden_state, atol=1e-5, rtol=0
-        )
+        torch.testing.assert_close(found.hidden, expected.last_hidden_state, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

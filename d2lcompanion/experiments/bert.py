@@ -13,16 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from d2lcompanion.experiments.bert_pretraining import (
-    Evaluation,
-    Feed,
-    History,
-    Recipe,
-    probing,
-    train,
-)
+from d2lcompanion.experiments.bert_feed import Feed, Recipe, probing
+from d2lcompanion.experiments.bert_pretraining import Evaluation, History, train
 from d2lcompanion.experiments.bert_text import Task, prepare
-from d2lcompanion.text.bert import BertConfig, BertForPretraining
+from d2lcompanion.text.bert import BertConfig
+from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.entropy import entropy, unigram_loss
 from d2lcompanion.text.masking import IGNORE
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text

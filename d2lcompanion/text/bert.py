@@ -1,8 +1,7 @@
-"""BERT's architecture: an encoder in which every token sees every other, and two heads.
+"""BERT's encoder: every token looks at every other, in each layer.
 
 As published: embeddings of pieces, learned positions and segments, added up; layers whose
-normalization stands after the sum ("post-norm"); the exact GELU; a pooler over [CLS]; a
-head for masked words that shares the embeddings; a head for the next sentence.
+normalization stands after the sum ("post-norm"); the exact GELU; a pooler over [CLS].
 """
 
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from d2lcompanion.text.checks import (
     require_at_least,
@@ -74,7 +73,7 @@ class Encoded(NamedTuple):
     """What the encoder gives.
 
     Attributes:
-        hidden: [B, T, d], a vector for each token in its context.
+        hidden: [B, T, d], a vector for each token in its context; [n, d] of those asked for.
         pooled: [B, d], tanh of a linear map of the vector of [CLS].
     """
 
@@ -123,16 +122,26 @@ class Block(nn.Module):
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, T, d] → [B, T, d]; mask: [B, 1, 1 or T, T], bool, what may be looked at."""
+    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """What each token collects from the others, heads side by side: [B, T, d].
+
+        mask: [B, 1, 1 or T, T], bool, what may be looked at.
+        """
         drop = self.dropout.p if self.training else 0.0
         q, k, v = self.split(x)
         seen = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
-        joined = self.out(seen.transpose(1, 2).flatten(2))  # heads side by side
-        x = self.attention_norm(x + self.dropout(joined))
+        return seen.transpose(1, 2).flatten(2)
+
+    def finish(self, x: Tensor, seen: Tensor) -> Tensor:
+        """All that a layer does to each token by itself, [..., d] → [..., d]."""
+        x = self.attention_norm(x + self.dropout(self.out(seen)))
         mapped = self.outer(gelu(self.inner(x)))
         result: Tensor = self.output_norm(x + self.dropout(mapped))
         return result
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """[B, T, d] → [B, T, d]."""
+        return self.finish(x, self.attend(x, mask))
 
 
 class Bert(nn.Module):
@@ -160,7 +169,11 @@ class Bert(nn.Module):
         initialize(self, generator)
 
     def forward(
-        self, ids: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
+        self,
+        ids: Tensor,
+        segments: Tensor | None = None,
+        valid: Tensor | None = None,
+        asked: Tensor | None = None,
     ) -> Encoded:
         """Vectors in context.
 
@@ -169,14 +182,27 @@ class Bert(nn.Module):
             segments: [B, T], int64, 0 for sentence A and 1 for B; None: all A.
             valid: [B, T], bool, false for padding, which no token looks at; None: there
                 is none. Each row needs a token.
+            asked: [B, T], bool, whose vectors are wanted; `hidden` is then [n, d], in row
+                order. The last layer is finished for these and [CLS] only: the same
+                numbers for less work. None: all.
         Raises:
             ValueError: if the sequence is too long, shapes differ, or an id that lies on
                 the CPU is out of range (elsewhere the lookup itself fails).
         """
         x, mask = self._embed(ids, segments, valid)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x, mask)
-        return Encoded(x, torch.tanh(self.pooler(x[:, 0])))
+        last = self.layers[-1]
+        assert isinstance(last, Block)
+        if asked is None:
+            x = last(x, mask)
+            return Encoded(x, torch.tanh(self.pooler(x[:, 0])))
+        require_mask("asked", asked, ids.shape)
+        first = torch.zeros_like(asked)
+        first[:, 0] = True
+        kept = asked | first
+        x = last.finish(x[kept], last.attend(x, mask)[kept])
+        return Encoded(x[asked[kept]], torch.tanh(self.pooler(x[first[kept]])))
 
     def attention_weights(
         self, ids: Tensor, segments: Tensor | None = None, valid: Tensor | None = None
@@ -210,60 +236,6 @@ class Bert(nn.Module):
             mask = past[None, None] if mask is None else mask & past
         embedded: Tensor = self.embeddings(ids, segments)
         return embedded, mask
-
-
-class Predictions(NamedTuple):
-    """Logits of both tasks.
-
-    Attributes:
-        words: [N, V], of the N chosen tokens, or [B, T, V] of all.
-        next: [B, 2]; 0: B follows A, 1: it does not, as published.
-    """
-
-    words: Tensor
-    next: Tensor
-
-
-class BertForPretraining(nn.Module):
-    """The encoder with both heads.
-
-    Words: LayerNorm(gelu(Wh + b)) against the embeddings themselves ("tied"), plus a
-    bias for each word. Next sentence: a linear map of the pooled vector.
-    """
-
-    def __init__(
-        self,
-        config: BertConfig,
-        generator: torch.Generator | None = None,
-        *,
-        causal: bool = False,
-    ) -> None:
-        super().__init__()
-        self.bert = Bert(config, generator, causal=causal)
-        self.transform = nn.Linear(config.width, config.width)
-        self.transform_norm = nn.LayerNorm(config.width, eps=config.epsilon)
-        self.word_bias = nn.Parameter(torch.zeros(config.vocabulary))
-        self.next = nn.Linear(config.width, 2)
-        for head in (self.transform, self.next):
-            initialize(head, generator)
-
-    def forward(
-        self,
-        ids: Tensor,
-        segments: Tensor | None = None,
-        valid: Tensor | None = None,
-        chosen: Tensor | None = None,
-    ) -> Predictions:
-        """Logits; of words only where `chosen` ([B, T], bool) is true, in row order."""
-        encoded = self.bert(ids, segments, valid)
-        if chosen is None:
-            hidden = encoded.hidden
-        else:
-            require_mask("chosen", chosen, ids.shape)
-            hidden = encoded.hidden[chosen]
-        hidden = self.transform_norm(gelu(self.transform(hidden)))
-        words = linear(hidden, self.bert.embeddings.word.weight, self.word_bias)
-        return Predictions(words, self.next(encoded.pooled))
 
 
 def initialize(module: nn.Module, generator: torch.Generator | None) -> None:

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from d2lcompanion.experiments import bert, bert_pretraining
-from d2lcompanion.experiments.bert_pretraining import (
+from d2lcompanion.experiments.bert_feed import (
     Feed,
     Recipe,
     make_optimizer,
     probing,
     rate_at,
-    train,
 )
+from d2lcompanion.experiments.bert_pretraining import train
 from d2lcompanion.experiments.bert_text import split_documents, split_prose
 from d2lcompanion.text.masking import IGNORE
 from d2lcompanion.training.devices import make_accelerator, resolve_precision

@@ -9,7 +9,8 @@ from transformers import BertConfig as TheirConfig
 from transformers import BertForPreTraining, BertModel
 
 from d2lcompanion.data.minilm import load_minilm
-from d2lcompanion.text.bert import Bert, BertConfig, BertForPretraining
+from d2lcompanion.text.bert import Bert, BertConfig
+from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.bert_state import load_bert_state, load_pretraining_state
 from d2lcompanion.text.wordpiece import WordPiece
 
@@ -203,6 +204,21 @@ def test_weights_of_attention_are_those_that_the_layers_use():
     torch.testing.assert_close(ours.attention_weights(ids, segments, valid), torch.stack(expected))
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_vectors_that_are_asked_for_are_those_of_all(causal):
+    """[CLS] asked for or not: the pooled vector is there."""
+    model = Bert(SMALL, seeded(), causal=causal).eval()
+    ids, segments, valid, chosen = small_batch()
+    chosen[0, 0], chosen[1, 0] = True, False
+    every = model(ids, segments, valid)
+    some = model(ids, segments, valid, chosen)
+    torch.testing.assert_close(some.hidden, every.hidden[chosen])
+    torch.testing.assert_close(some.pooled, every.pooled)
+    none = model(ids, segments, valid, torch.zeros_like(chosen))
+    assert none.hidden.shape == (0, 24)
+    torch.testing.assert_close(none.pooled, every.pooled)
+
+
 def test_a_causal_encoder_does_not_see_to_the_right():
     both = {}
     for causal in (True, False):
@@ -247,7 +263,7 @@ BAD = {
     "empty": (lambda: Bert(SMALL)(SEEN[:, :0]), r"ids must be \[B, T\].* got \[1, 0\]"),
     "segment": (lambda: Bert(SMALL)(SEEN, SEEN + 2), r"segments must be ids in \[0, 2\), got 2"),
     "valid": (lambda: Bert(SMALL)(SEEN, None, SEEN), "valid must be of booleans, got torch.int64"),
-    "chosen": (lambda: BertForPretraining(SMALL)(SEEN, chosen=torch.ones(1, 3, dtype=torch.bool)), r"chosen must have shape \[1, 4\], got \[1, 3\]"),
+    "chosen": (lambda: BertForPretraining(SMALL)(SEEN, chosen=torch.ones(1, 3, dtype=torch.bool)), r"asked must have shape \[1, 4\], got \[1, 3\]"),
     "heads": (lambda: BertConfig(width=10, heads=4), "width must be a multiple of heads, got 10 and 4"),
     "layers": (lambda: BertConfig(layers=0), "layers must be a whole number ≥ 1, got 0"),
     "dropout": (lambda: BertConfig(dropout=1.5), "dropout must be in .* got 1.5"),

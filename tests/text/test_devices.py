@@ -13,6 +13,7 @@ import d2lcompanion.text
 from d2lcompanion.text import (
     bert,
     bert_data,
+    bert_heads,
     bert_loss,
     block_layout,
     bpe,
@@ -172,7 +173,7 @@ def masked(**options: Any) -> masking.Masked:
     )
 
 
-def encoder(kind: Callable[..., Any] = bert.BertForPretraining, **options: Any) -> Any:
+def encoder(kind: Callable[..., Any] = bert_heads.BertForPretraining, **options: Any) -> Any:
     """A model of two layers there."""
     with torch.device("cuda"):
         return kind(bert.BertConfig(30, 8, 2, 2, 16, 12, 2), **options)
@@ -430,7 +431,7 @@ CASES |= {
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "bert_loss.loss_sums": lambda: [
-        bert_loss.loss_sums(bert.Predictions(gpu(4, 9, 30), gpu(4, 2)), ids(4, 9), ids(4))
+        bert_loss.loss_sums(bert_heads.Predictions(gpu(4, 9, 30), gpu(4, 2)), ids(4, 9), ids(4))
     ],
     "glove_training.with_unseen": lambda: glove_training.with_unseen(
         entries(), 4, gpu(6), torch.Generator("cpu")

@@ -481,6 +481,8 @@ NO_CASE = {
     "skip_gram_data.slow_center_context_pairs",
     "skip_gram_data.minibatches",  # of the parts above, see below
     "masking.ordinary_ids",  # of plain numbers
+    "neighbour_counts.adjacent_counts",  # counted once, on the CPU
+    *(f"neighbour_counts.{what}" for what in ("conditional", "neighbour_losses")),
     "bert.initialize",  # where its generator is
     *(f"bert_state.load_{what}_state" for what in ("bert", "pretraining")),  # from files
     *(f"bert_state.{what}" for what in ("infer_config", "encoder_names")),

@@ -66,6 +66,12 @@ class Documents(NamedTuple):
     document: Tensor
     content: Tensor
 
+    def sentence(self) -> Tensor:
+        """[n], int64, the number of the sentence of each piece."""
+        lengths = self.start.diff()
+        numbers = torch.arange(lengths.shape[0], device=lengths.device)
+        return torch.repeat_interleave(numbers, lengths)
+
     def to(self, device: torch.device | str) -> "Documents":
         """The same on a device."""
         return Documents(*(part.to(device) for part in self))

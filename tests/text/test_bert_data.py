@@ -159,6 +159,7 @@ def test_documents_of_real_words():
     assert found.word.tolist() == [0, 0, 0, 1, 2, 3, 3, 4]
     assert found.start.tolist() == [0, 5, 7, 8]
     assert found.document.tolist() == [0, 0, 1]
+    assert found.sentence().tolist() == [0, 0, 0, 0, 0, 1, 1, 2]
 
 
 def test_word_numbers_of_a_row():

@@ -160,7 +160,7 @@ def corrupt(
 ) -> Tensor:
     """Put [MASK], a random word or the token itself where `chosen` is true.
 
-    Each of the chosen tokens decides for itself: u < 0.8 is [MASK], u < 0.9 a word drawn
+    Each chosen token decides for itself: u < 0.8 is [MASK], u < 0.9 a word drawn
     uniformly from `random_ids` (which may be the token by chance).
 
     Returns:

@@ -129,6 +129,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "text/bert": {
+        "zh": ("注意力", "掩码", "上下文敏感", "BERT"),
+        "en": ("attention", "masked", "pooler", "BERT"),
+    },
     "text/glove": {
         "zh": ("共现", "点互信息", "奇异值", "GloVe"),
         "en": ("co-occurrence", "singular value", "GloVe"),

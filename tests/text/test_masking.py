@@ -1,6 +1,7 @@
 """Masking against closed forms: exact numbers, expected shares, uniform words, whole words."""
 
 import math
+import random
 
 import pytest
 import torch
@@ -88,6 +89,23 @@ def test_random_words_are_uniform_and_never_special():
     assert counts[:5].sum() == 0
     expected = counts.sum() / 20
     assert float(((counts[5:] - expected) ** 2 / expected).sum()) < 19 + 4 * math.sqrt(38)
+
+
+def test_erratum_e18_in_d2l_a_random_word_can_be_a_special_token():
+    """Five of ten entries of its vocabulary are special: half of its random words."""
+    from d2l import torch as d2l
+
+    special = ["<pad>", "<mask>", "<cls>", "<sep>"]
+    vocab = d2l.Vocab([["a", "b", "c", "d", "e"]], reserved_tokens=special)
+    assert len(vocab.idx_to_token) == 10
+    random.seed(0)
+    drawn = []
+    for _ in range(4000):
+        tokens, _ = d2l._replace_mlm_tokens(["a"], [0], 1, vocab)
+        drawn += [token for token in tokens if token not in ("a", "<mask>")]
+    share = sum(token in (*special, "<unk>") for token in drawn) / len(drawn)
+    # of ten words "a" and "<mask>" cannot be told from the other two ways: 4 of 8 are left
+    assert abs(share - 4 / 8) < 4 * math.sqrt(0.25 / len(drawn))
 
 
 def test_every_place_is_chosen_as_often():

@@ -133,6 +133,10 @@ QUERIES = {
         "zh": ("词袋", "逆文档频率", "特征散列", "独热", "朴素贝叶斯", "平滑逆频率"),
         "en": ("bag of words", "TF-IDF", "naive Bayes", "hashing", "learning curve"),
     },
+    "text/bert": {
+        "zh": ("注意力", "掩码", "上下文敏感", "BERT"),
+        "en": ("attention", "masked", "pooler", "BERT"),
+    },
     "text/glove": {
         "zh": ("共现", "点互信息", "奇异值", "GloVe"),
         "en": ("co-occurrence", "singular value", "GloVe"),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.experiments.word2vec import Model
+from d2lcompanion.experiments.full_softmax import Model
 from d2lcompanion.experiments.word_windows import Corpus
 from d2lcompanion.text.hierarchical_softmax import (
     hierarchical_softmax_rows,

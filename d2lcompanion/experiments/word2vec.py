@@ -21,9 +21,6 @@ from d2lcompanion.experiments.full_softmax import (
     predicted_counts,
     train,
 )
-from d2lcompanion.experiments.full_softmax import (
-    Model as Model,  # also imported from here
-)
 from d2lcompanion.experiments.word_vector_report import report
 from d2lcompanion.experiments.word_windows import Corpus, prepare
 from d2lcompanion.text.entropy import conditional_entropy, unigram_loss

@@ -151,7 +151,7 @@ def vectors_in_context(
         if word not in pieces:
             raise ValueError(f"{word!r} must occur in {sentence!r}")
     place = torch.tensor([pieces.index(word) for pieces in rows.pieces])
-    hidden = part.model(rows.ids, valid=rows.valid).hidden
+    hidden: Tensor = part.model(rows.ids, valid=rows.valid).hidden
     return hidden[torch.arange(len(place)), place]
 
 

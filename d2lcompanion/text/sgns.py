@@ -23,12 +23,8 @@ from d2lcompanion.text.negative_sampling import (
     negative_sampling_loss,
     noise_distribution,
 )
-from d2lcompanion.text.skip_gram_data import (
-    center_context_pairs,
-    keep_probabilities,
-    reduced_windows,
-    subsample,
-)
+from d2lcompanion.text.skip_gram_data import keep_probabilities, subsample
+from d2lcompanion.text.skip_gram_pairs import center_context_pairs, reduced_windows
 from d2lcompanion.text.token_stream import TokenStream, token_counts
 
 LEAST_RATE = 1e-4  # of the first rate, as in word2vec's C program

@@ -27,12 +27,8 @@ from d2lcompanion.text.sgns import (
     require_converging,
     require_trainable,
 )
-from d2lcompanion.text.skip_gram_data import (
-    keep_probabilities,
-    reduced_windows,
-    subsample,
-    window_reach,
-)
+from d2lcompanion.text.skip_gram_data import keep_probabilities, subsample
+from d2lcompanion.text.skip_gram_pairs import reduced_windows, window_reach
 from d2lcompanion.text.token_stream import TokenStream, shuffle_sentences
 
 

@@ -15,7 +15,8 @@ from torch.nn.functional import softplus
 from d2lcompanion.text.negative_sampling import noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors
 from d2lcompanion.text.sgns_blocks import Blocks
-from d2lcompanion.text.skip_gram_data import center_context_pairs, keep_probabilities
+from d2lcompanion.text.skip_gram_data import keep_probabilities
+from d2lcompanion.text.skip_gram_pairs import center_context_pairs
 from d2lcompanion.text.token_stream import TokenStream, token_counts
 
 ROWS = 512  # centers whose scores with all words are held at once

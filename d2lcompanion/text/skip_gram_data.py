@@ -19,12 +19,12 @@ from d2lcompanion.text.checks import (
     require_weights,
 )
 from d2lcompanion.text.negative_sampling import AliasSampler
-from d2lcompanion.text.skip_gram_pairs import Pairs, pairs_in_reach
 from d2lcompanion.text.skip_gram_pairs import (
-    center_context_pairs as center_context_pairs,  # also imported from here
+    Pairs,
+    pairs_in_reach,
+    reduced_windows,
+    window_reach,
 )
-from d2lcompanion.text.skip_gram_pairs import reduced_windows as reduced_windows
-from d2lcompanion.text.skip_gram_pairs import window_reach as window_reach
 from d2lcompanion.text.token_stream import TokenStream, require_stream
 
 KeepFormula: TypeAlias = Literal["square_root", "word2vec"]

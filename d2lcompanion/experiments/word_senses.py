@@ -152,7 +152,8 @@ def vectors_in_context(
             raise ValueError(f"{word!r} must occur in {sentence!r}")
     place = torch.tensor([pieces.index(word) for pieces in rows.pieces])
     hidden = part.model(rows.ids, valid=rows.valid).hidden
-    return hidden[torch.arange(len(place)), place]
+    found: Tensor = hidden[torch.arange(len(place)), place]
+    return found
 
 
 class SenseReport(NamedTuple):

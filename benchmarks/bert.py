@@ -9,8 +9,8 @@ its default attention (scaled dot product) and AdamW, fused as its Trainer has i
 the head at hidden words only and fused AdamW. No compiler.
 
 Data: the articles of the Wikipedia extract as rows of 64 tokens with pairs, masks, segments
-and padding. d2l's functions make all rows of its book's format once; ours draw an epoch, in
-full, as they do anew for each one. "with cutting" adds the cutting of the text into pieces,
+and padding. d2l's functions make all rows of its book's format once; ours draw an epoch and
+make its rows in batches of 256, as they do anew for each epoch. "with cutting" adds the cutting of the text into pieces,
 which d2l has not to do: it takes words. Microseconds a row.
 
 All sides run in turn in one process, the order alternates from round to round.
@@ -45,6 +45,7 @@ from d2lcompanion.text.wordpiece import WordPiece, normalize, words
 from d2lcompanion.text.wordpiece_training import count_words, train_wordpiece
 
 ROWS, LENGTH, HIDDEN, PIECES = 64, 64, 10, 10_000
+BATCH = 256  # rows that ours prepares at a time, as training does
 WIDTH, HEADS, INNER, LAYERS, DROPOUT = 128, 2, 256, 2, 0.1
 Side = Callable[[], object]
 
@@ -147,8 +148,10 @@ def data_sides() -> tuple[dict[str, Side], dict[str, int]]:
 
     def ours() -> None:
         pairs = draw_pairs(encoded, LENGTH, generator)
-        batch = assemble(encoded, pairs, LENGTH, special)
-        mask_batch(batch, special, others, generator)
+        for start in range(0, len(pairs.label), BATCH):
+            some = pairs.rows(slice(start, start + BATCH))
+            batch = assemble(encoded, some, LENGTH, special)
+            mask_batch(batch, special, others, generator)
         rows["ours"] = rows["ours with cutting"] = len(pairs.label)
 
     def with_cutting() -> None:

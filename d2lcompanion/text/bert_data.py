@@ -253,16 +253,21 @@ def assemble(
     in_b = (t >= a + 2) & (t <= a + b + 1)
     place = (pairs.first[:, :1] + t - 1).where(in_a, pairs.second[:, :1] + t - a - 2)
     place = place.where(in_a | in_b, 0)
-    ids = documents.ids[place].where(in_a | in_b, special.pad)
+    ids = _at(documents.ids, place).where(in_a | in_b, special.pad)
     ids = ids.where(t != 0, special.cls)
     ids = ids.where((t != a + 1) & (t != a + b + 2), special.sep)
     return Batch(
         ids,
         ((t >= a + 2) & (t <= a + b + 2)).long(),
         t <= a + b + 2,
-        _word_numbers(documents.word[place], in_a | in_b),
+        _word_numbers(_at(documents.word, place), in_a | in_b),
         pairs.label,
     )
+
+
+def _at(x: Tensor, place: Tensor) -> Tensor:
+    """x[place] of a vector, in less time on a CPU."""
+    return x.index_select(0, place.flatten()).view_as(place)
 
 
 def _word_numbers(word: Tensor, in_text: Tensor) -> Tensor:

@@ -102,14 +102,17 @@ def choose_tokens(
 ) -> Tensor:
     """So many tokens of each row, all subsets of that size equally likely.
 
-    A token is chosen if its random key is among the k largest of its row.
+    Each token gets a random number; the k tokens with the largest are chosen.
 
     Returns:
         [B, T], bool.
     """
     keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
-    rank = keys.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (rank < number_to_choose(maskable, share)[:, None]) & maskable
+    number = number_to_choose(maskable, share)
+    most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
+    best = keys.topk(most, dim=1).indices  # the largest first
+    taken = torch.arange(most, device=keys.device) < number[:, None]
+    return torch.zeros_like(maskable).scatter(1, best, taken) & maskable
 
 
 def choose_words(
@@ -170,7 +173,8 @@ def corrupt(
     _require_replacement(replace, mask_id, random_ids)
     u = _uniform(chosen, generator)
     drawn = (_uniform(chosen, generator) * len(random_ids)).long()
-    random = random_ids.to(ids.device)[drawn.clamp(max=len(random_ids) - 1)]
+    place = drawn.clamp(max=len(random_ids) - 1).flatten()
+    random = random_ids.to(ids.device).index_select(0, place).view_as(ids)
     masked = ids.masked_fill(chosen & (u < replace[0]), mask_id)
     swapped = chosen & (u >= replace[0]) & (u < sum(replace))
     return random.where(swapped, masked)

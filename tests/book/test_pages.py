@@ -1,6 +1,9 @@
 """What every page must and may not contain, read from its source."""
 
+import re
+
 import pytest
+from markdown_it import MarkdownIt
 
 from book._tools import export, myst, project
 from book._tools.project import LANGUAGES
@@ -90,3 +93,31 @@ def test_a_chapter_follows_the_template(page, language):
     assert max(len(cell.body) for cell in cells) <= 15, "a cell is over 15 lines"
     assert any("assert" in cell.text for cell in cells)
     assert any("d2lc run" in block.text for block in found)
+
+
+def unclosed_bold(text: str) -> list[str]:
+    """Prose in which a reader would see the stars, inside directives too.
+
+    CommonMark closes bold type after a full stop only before a space or another mark:
+    in Chinese it goes wrong silently.
+    """
+    found = []
+    for token in MarkdownIt().parse(text):
+        if token.type == "inline":
+            found += [
+                c.content for c in token.children or () if c.type == "text" and "**" in c.content
+            ]
+        elif token.type == "fence" and re.match(r"\{(?!code-cell|literalinclude)", token.info):
+            found += unclosed_bold(token.content)
+    return found
+
+
+@pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)
+def test_bold_type_is_closed(page, language):
+    assert unclosed_bold(page.path(language).read_text(encoding="utf-8")) == []
+
+
+def test_unclosed_bold_is_seen():
+    assert unclosed_bold("**损失。**藏起来的") == ["**损失。**藏起来的"]
+    assert unclosed_bold("````{exercise} x\n**预测。**一行\n````") == ["**预测。**一行"]
+    assert unclosed_bold("**损失**。藏起来的 **a** b") == []

@@ -21,6 +21,7 @@ from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.entropy import entropy, unigram_loss
 from d2lcompanion.text.masking import IGNORE
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 
 AVERAGED = 50  # steps of training that one point of the curve is the mean of
 
@@ -65,9 +66,9 @@ class Preset:
     save_every: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("steps", "warmup", "evaluations", "save_every", "parts", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(
+            self, steps=1, warmup=1, evaluations=1, save_every=1, parts=1, batch=1
+        )
         if not 0 < self.rate < math.inf:
             raise ValueError(f"rate must be > 0 and finite, got {self.rate}")
 

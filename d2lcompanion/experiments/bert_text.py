@@ -10,6 +10,7 @@ from torch import Tensor
 from d2lcompanion.data.wikipedia import load_wikipedia
 from d2lcompanion.experiments.text_corpora import load_corpus
 from d2lcompanion.text.bert_data import Documents, SpecialIds, encode_documents
+from d2lcompanion.text.masking import ordinary_ids
 from d2lcompanion.text.wordpiece import WordPiece
 from d2lcompanion.text.wordpiece_training import count_words, train_wordpiece
 
@@ -110,12 +111,10 @@ def prepare(
     tokenizer = WordPiece(pieces)
     special = SpecialIds.of(pieces)
     encoded = encode_documents(train, tokenizer)
-    ordinary = torch.ones(len(pieces), dtype=torch.bool)
-    ordinary[list(special)] = False
     return Task(
         tokenizer,
         special,
-        ordinary.nonzero()[:, 0],
+        ordinary_ids(len(pieces), special),
         encoded,
         encode_documents(rest, tokenizer),
         torch.bincount(encoded.ids, minlength=len(pieces)),

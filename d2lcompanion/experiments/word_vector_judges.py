@@ -46,8 +46,14 @@ def rated_rows(matrix: sparse.csr_array, vocab: Vocab) -> tuple[Vocab, Tensor]:
     return Vocab(words, [1] * len(words)), torch.from_numpy(rows)
 
 
-def lead(runs: Sequence[Result], better: str, worse: str) -> list[float]:
-    """By how much one method is ahead of another on the pairs that judge, for each run."""
+def lead(
+    runs: Sequence[Result], better: str, worse: str, key: str = "wordsim"
+) -> list[float]:
+    """By how much one method is ahead of another, for each run.
+
+    Args:
+        key: of the metric; by default ρ on the pairs that judge.
+    """
     return [
-        run.metric(f"{better}.wordsim") - run.metric(f"{worse}.wordsim") for run in runs
+        run.metric(f"{better}.{key}") - run.metric(f"{worse}.{key}") for run in runs
     ]

@@ -28,6 +28,10 @@ GLUED_DIGITS = 6
 FLOAT = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 VOLATILE_METADATA = ("execution", "papermill")
 REFUSED_TAGS = ("nbval-ignore-output", "nbval-skip")
+#: Where a package or a project lies on one machine; no other machine prints the same.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/])/(?:home|root|Users|tmp|var|opt|usr|work)/\S*|\S*\bsite-packages\b\S*|\b[A-Z]:\\\S+"
+)
 REFUSED_COMMENTS = ("NBVAL_IGNORE_OUTPUT", "NBVAL_SKIP", "PYTEST_VALIDATE_IGNORE_OUTPUT")
 
 
@@ -174,3 +178,10 @@ def refused_markers(cell: NotebookNode) -> list[str]:
     tags = [tag for tag in cell.metadata.get("tags", []) if tag in REFUSED_TAGS]
     comments = [mark for mark in REFUSED_COMMENTS if mark in cell.source]
     return tags + comments
+
+
+def machine_paths(cell: NotebookNode, root: Path = ROOT) -> list[str]:
+    """Absolute paths in a cell's text outputs: a warning's place, a file's name."""
+    text = flat_text(cell.outputs)
+    found = MACHINE_PATH.findall(text)
+    return found + ([str(root)] if str(root) in text else [])

@@ -128,6 +128,10 @@ def cell_problems(page: Page, language: str, root: Path = ROOT) -> list[Problem]
                     f"{name}:{line}", "the cell's code differs from its reference: make references"
                 )
             )
+        elif paths := notebooks.machine_paths(old, root):
+            problems.append(
+                Problem(f"{name}:{line}", f"the reference holds a path of one machine: {paths[0]}")
+            )
         elif notebooks.metadata(cell) != dict(old.metadata):
             problems.append(
                 Problem(

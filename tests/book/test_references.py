@@ -128,6 +128,25 @@ def test_collection_fails_without_a_reference(small):
     assert "no reference output: make references" in text
 
 
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "/home/reader/course/.venv/bin/python",
+        "see lib/python3.11/site-packages/tqdm/auto.py:21: TqdmWarning",
+        "C:\\Users\\reader\\course",
+        "{root}/data",
+    ],
+)
+def test_a_path_of_one_machine_is_refused(small, printed):
+    path = references.reference_path(PAGE, small)
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    text = printed.format(root=small)
+    notebook["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stderr", "text": text}]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    found = "\n".join(map(str, references.problems(small)))
+    assert "the reference holds a path of one machine" in found
+
+
 def test_collection_fails_on_an_orphan(small):
     path = references.reference_path(PAGE, small)
     (path.parent / "gone.ipynb").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")

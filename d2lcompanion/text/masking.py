@@ -74,12 +74,15 @@ def mask_tokens(
     require_unit_interval("share", share)
     _require_replacement(replace, mask_id, random_ids)
     if words is None:
-        chosen = choose_tokens(maskable, generator, share=share)
+        place, taken = _token_places(maskable, generator, share)
     else:
-        chosen = choose_words(maskable, words, generator, share=share)
+        place, taken = _word_places(maskable, words, generator, share)
+    there = ids.gather(1, place)
+    put = _replaced(there, taken, mask_id, random_ids, generator, replace)
+    targets = torch.full_like(ids, IGNORE)
     return Masked(
-        corrupt(ids, chosen, mask_id, random_ids, generator, replace=replace),
-        ids.where(chosen, IGNORE),
+        ids.scatter(1, place, put),
+        targets.scatter_(1, place, there.where(taken, IGNORE)),
     )
 
 
@@ -107,12 +110,7 @@ def choose_tokens(
     Returns:
         [B, T], bool.
     """
-    keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
-    number = number_to_choose(maskable, share)
-    most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
-    best = keys.topk(most, dim=1).indices  # the largest first
-    taken = torch.arange(most, device=keys.device) < number[:, None]
-    return torch.zeros_like(maskable).scatter(1, best, taken) & maskable
+    return _mark(maskable, *_token_places(maskable, generator, share))
 
 
 def choose_words(
@@ -134,22 +132,7 @@ def choose_words(
     Raises:
         ValueError: if shapes differ, or the words of a row fall.
     """
-    require_mask("maskable", maskable, words.shape)
-    steps = words.diff(dim=1)
-    if not bool((steps >= 0).all()):
-        raise ValueError("words must not fall within a row")
-    first = torch.nn.functional.pad(steps, (1, 0), value=1) != 0
-    number = first.cumsum(1) - 1  # 0, 0, 1, 2, 2, …: a word's tokens share its key
-    keys = _uniform(maskable, generator).gather(1, number)
-    keys = keys.masked_fill(~maskable, 2.0)
-    # by key, ties (two words never in practice) by word: a word's tokens stay together
-    order = keys.argsort(dim=1, stable=True)
-    begins = first.gather(1, order)
-    position = torch.arange(words.shape[1], device=words.device).expand_as(order)
-    begin = position.where(begins, 0).cummax(1).values  # tokens before this word
-    taken = begin < number_to_choose(maskable, share)[:, None]
-    chosen = torch.zeros_like(maskable).scatter(1, order, taken)
-    return chosen & maskable
+    return _mark(maskable, *_word_places(maskable, words, generator, share))
 
 
 def corrupt(
@@ -171,13 +154,7 @@ def corrupt(
     """
     require_mask("chosen", chosen, ids.shape)
     _require_replacement(replace, mask_id, random_ids)
-    u = _uniform(chosen, generator)
-    drawn = (_uniform(chosen, generator) * len(random_ids)).long()
-    place = drawn.clamp(max=len(random_ids) - 1).flatten()
-    random = random_ids.to(ids.device).index_select(0, place).view_as(ids)
-    masked = ids.masked_fill(chosen & (u < replace[0]), mask_id)
-    swapped = chosen & (u >= replace[0]) & (u < sum(replace))
-    return random.where(swapped, masked)
+    return _replaced(ids, chosen, mask_id, random_ids, generator, replace)
 
 
 def maskable_positions(ids: Tensor, special: Sequence[int]) -> Tensor:
@@ -188,7 +165,11 @@ def maskable_positions(ids: Tensor, special: Sequence[int]) -> Tensor:
         special: ids of [PAD], [CLS], [SEP], [MASK]; [UNK] stands for a word and may be
             hidden.
     """
-    return ~torch.isin(ids, torch.tensor(special, device=ids.device))
+    largest = max(special, default=-1)
+    table = torch.ones(largest + 2, dtype=torch.bool, device=ids.device)
+    table[list(special)] = False  # the last entry stands for all ids above
+    place = ids.clamp(max=largest + 1).flatten()
+    return table.index_select(0, place).view_as(ids)
 
 
 def ordinary_ids(size: int, special: Sequence[int]) -> Tensor:
@@ -206,8 +187,63 @@ def ordinary_ids(size: int, special: Sequence[int]) -> Tensor:
     return left.nonzero()[:, 0]
 
 
+def _token_places(
+    maskable: Tensor, generator: torch.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """Places by falling key, [B, K], as many as a full row may lose, and which are taken."""
+    keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
+    number = number_to_choose(maskable, share)
+    most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
+    place = keys.topk(most, dim=1).indices  # the largest first
+    return place, torch.arange(most, device=keys.device) < number[:, None]
+
+
+def _word_places(
+    maskable: Tensor, words: Tensor, generator: torch.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """All places, [B, T], word by word in random order, and which are taken."""
+    require_mask("maskable", maskable, words.shape)
+    steps = words.diff(dim=1)
+    if not bool((steps >= 0).all()):
+        raise ValueError("words must not fall within a row")
+    first = torch.nn.functional.pad(steps, (1, 0), value=1) != 0
+    number = first.cumsum(1) - 1  # 0, 0, 1, 2, 2, …: a word's tokens share its key
+    keys = _uniform(maskable, generator).gather(1, number)
+    keys = keys.masked_fill(~maskable, 2.0)
+    # by key, ties (two words never in practice) by word: a word's tokens stay together
+    place = keys.argsort(dim=1, stable=True)
+    begins = first.gather(1, place)
+    position = torch.arange(words.shape[1], device=words.device).expand_as(place)
+    begin = position.where(begins, 0).cummax(1).values  # tokens before this word
+    taken = begin < number_to_choose(maskable, share)[:, None]
+    return place, taken & maskable.gather(1, place)
+
+
+def _mark(maskable: Tensor, place: Tensor, taken: Tensor) -> Tensor:
+    """[B, T], bool: true at the places that are taken."""
+    return torch.zeros_like(maskable).scatter(1, place, taken)
+
+
+def _replaced(
+    ids: Tensor,
+    chosen: Tensor,
+    mask_id: int,
+    random_ids: Tensor,
+    generator: torch.Generator,
+    replace: tuple[float, float],
+) -> Tensor:
+    """What stands where `chosen` is true after the draw; the other ids unchanged."""
+    u = _uniform(chosen, generator)
+    drawn = (_uniform(chosen, generator) * len(random_ids)).long()
+    place = drawn.clamp(max=len(random_ids) - 1).flatten()
+    random = random_ids.to(ids.device).index_select(0, place).view_as(ids)
+    masked = ids.masked_fill(chosen & (u < replace[0]), mask_id)
+    swapped = chosen & (u >= replace[0]) & (u < sum(replace))
+    return random.where(swapped, masked)
+
+
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
-    """[B, T] in [0, 1), drawn where the generator is."""
+    """Of that shape, in [0, 1), drawn where the generator is."""
     drawn = torch.rand(like.shape, generator=generator, device=generator.device)
     return drawn.to(like.device)
 

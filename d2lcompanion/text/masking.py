@@ -35,6 +35,23 @@ class Masked(NamedTuple):
     targets: Tensor
 
 
+class Choice(NamedTuple):
+    """Which tokens are chosen, as places: they are few.
+
+    Attributes:
+        place: [B, K], int64, in [0, T), each once in its row.
+        taken: [B, K], bool, whether that place is chosen.
+    """
+
+    place: Tensor
+    taken: Tensor
+
+    def mark(self, length: int) -> Tensor:
+        """[B, T], bool, true where a token is chosen."""
+        mask = self.taken.new_zeros(len(self.taken), length)
+        return mask.scatter(1, self.place, self.taken)
+
+
 def mask_tokens(
     ids: Tensor,
     maskable: Tensor,
@@ -74,11 +91,11 @@ def mask_tokens(
     require_unit_interval("share", share)
     _require_replacement(replace, mask_id, random_ids)
     if words is None:
-        place, taken = _token_places(maskable, generator, share)
+        place, taken = choose_tokens(maskable, generator, share=share)
     else:
-        place, taken = _word_places(maskable, words, generator, share)
+        place, taken = choose_words(maskable, words, generator, share=share)
     there = ids.gather(1, place)
-    put = _replaced(there, taken, mask_id, random_ids, generator, replace)
+    put = corrupt(there, taken, mask_id, random_ids, generator, replace=replace)
     targets = torch.full_like(ids, IGNORE)
     return Masked(
         ids.scatter(1, place, put),
@@ -102,15 +119,16 @@ def number_to_choose(maskable: Tensor, share: float = SHARE) -> Tensor:
 
 def choose_tokens(
     maskable: Tensor, generator: torch.Generator, *, share: float = SHARE
-) -> Tensor:
+) -> Choice:
     """So many tokens of each row, all subsets of that size equally likely.
 
     Each token gets a random number; the k tokens with the largest are chosen.
-
-    Returns:
-        [B, T], bool.
     """
-    return _mark(maskable, *_token_places(maskable, generator, share))
+    keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
+    number = number_to_choose(maskable, share)
+    most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
+    place = keys.topk(most, dim=1).indices  # the largest first
+    return Choice(place, torch.arange(most, device=keys.device) < number[:, None])
 
 
 def choose_words(
@@ -119,7 +137,7 @@ def choose_words(
     generator: torch.Generator,
     *,
     share: float = SHARE,
-) -> Tensor:
+) -> Choice:
     """Whole words of each row in random order, until there are k tokens or more.
 
     Args:
@@ -127,12 +145,24 @@ def choose_words(
         words: [B, T], int64, never falling in a row; equal for the tokens of one word.
         generator: draws a key for each word.
         share: of the tokens.
-    Returns:
-        [B, T], bool.
     Raises:
         ValueError: if shapes differ, or the words of a row fall.
     """
-    return _mark(maskable, *_word_places(maskable, words, generator, share))
+    require_mask("maskable", maskable, words.shape)
+    steps = words.diff(dim=1)
+    if not bool((steps >= 0).all()):
+        raise ValueError("words must not fall within a row")
+    first = torch.nn.functional.pad(steps, (1, 0), value=1) != 0
+    number = first.cumsum(1) - 1  # 0, 0, 1, 2, 2, …: a word's tokens share its key
+    keys = _uniform(maskable, generator).gather(1, number)
+    keys = keys.masked_fill(~maskable, 2.0)
+    # by key, ties (two words never in practice) by word: a word's tokens stay together
+    place = keys.argsort(dim=1, stable=True)
+    begins = first.gather(1, place)
+    position = torch.arange(words.shape[1], device=words.device).expand_as(place)
+    begin = position.where(begins, 0).cummax(1).values  # tokens before this word
+    taken = begin < number_to_choose(maskable, share)[:, None]
+    return Choice(place, taken & maskable.gather(1, place))
 
 
 def corrupt(
@@ -154,7 +184,13 @@ def corrupt(
     """
     require_mask("chosen", chosen, ids.shape)
     _require_replacement(replace, mask_id, random_ids)
-    return _replaced(ids, chosen, mask_id, random_ids, generator, replace)
+    u = _uniform(chosen, generator)
+    drawn = (_uniform(chosen, generator) * len(random_ids)).long()
+    place = drawn.clamp(max=len(random_ids) - 1).flatten()
+    random = random_ids.to(ids.device).index_select(0, place).view_as(ids)
+    masked = ids.masked_fill(chosen & (u < replace[0]), mask_id)
+    swapped = chosen & (u >= replace[0]) & (u < sum(replace))
+    return random.where(swapped, masked)
 
 
 def maskable_positions(ids: Tensor, special: Sequence[int]) -> Tensor:
@@ -185,61 +221,6 @@ def ordinary_ids(size: int, special: Sequence[int]) -> Tensor:
     if not bool(left.any()):
         raise ValueError(f"special must leave a word of {size}, got {list(special)}")
     return left.nonzero()[:, 0]
-
-
-def _token_places(
-    maskable: Tensor, generator: torch.Generator, share: float
-) -> tuple[Tensor, Tensor]:
-    """Places by falling key, [B, K], as many as a full row may lose, and which are taken."""
-    keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
-    number = number_to_choose(maskable, share)
-    most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
-    place = keys.topk(most, dim=1).indices  # the largest first
-    return place, torch.arange(most, device=keys.device) < number[:, None]
-
-
-def _word_places(
-    maskable: Tensor, words: Tensor, generator: torch.Generator, share: float
-) -> tuple[Tensor, Tensor]:
-    """All places, [B, T], word by word in random order, and which are taken."""
-    require_mask("maskable", maskable, words.shape)
-    steps = words.diff(dim=1)
-    if not bool((steps >= 0).all()):
-        raise ValueError("words must not fall within a row")
-    first = torch.nn.functional.pad(steps, (1, 0), value=1) != 0
-    number = first.cumsum(1) - 1  # 0, 0, 1, 2, 2, …: a word's tokens share its key
-    keys = _uniform(maskable, generator).gather(1, number)
-    keys = keys.masked_fill(~maskable, 2.0)
-    # by key, ties (two words never in practice) by word: a word's tokens stay together
-    place = keys.argsort(dim=1, stable=True)
-    begins = first.gather(1, place)
-    position = torch.arange(words.shape[1], device=words.device).expand_as(place)
-    begin = position.where(begins, 0).cummax(1).values  # tokens before this word
-    taken = begin < number_to_choose(maskable, share)[:, None]
-    return place, taken & maskable.gather(1, place)
-
-
-def _mark(maskable: Tensor, place: Tensor, taken: Tensor) -> Tensor:
-    """[B, T], bool: true at the places that are taken."""
-    return torch.zeros_like(maskable).scatter(1, place, taken)
-
-
-def _replaced(
-    ids: Tensor,
-    chosen: Tensor,
-    mask_id: int,
-    random_ids: Tensor,
-    generator: torch.Generator,
-    replace: tuple[float, float],
-) -> Tensor:
-    """What stands where `chosen` is true after the draw; the other ids unchanged."""
-    u = _uniform(chosen, generator)
-    drawn = (_uniform(chosen, generator) * len(random_ids)).long()
-    place = drawn.clamp(max=len(random_ids) - 1).flatten()
-    random = random_ids.to(ids.device).index_select(0, place).view_as(ids)
-    masked = ids.masked_fill(chosen & (u < replace[0]), mask_id)
-    swapped = chosen & (u >= replace[0]) & (u < sum(replace))
-    return random.where(swapped, masked)
 
 
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -412,11 +412,11 @@ CASES |= {
     "masking.number_to_choose": (1.0, lambda: floats(masking.number_to_choose(yes(4, 9)))),
     "masking.choose_tokens": (
         1.0,
-        lambda: floats(masking.choose_tokens(yes(4, 9), torch.Generator("cpu"))),
+        lambda: floats(masking.choose_tokens(yes(4, 9), torch.Generator("cpu")).mark(9)),
     ),
     "masking.choose_words": (
         0.0,
-        lambda: floats(masking.choose_words(yes(4, 9), ids(4, 9), torch.Generator("cpu"))),
+        lambda: floats(masking.choose_words(yes(4, 9), ids(4, 9), torch.Generator("cpu")).mark(9)),
     ),
     "masking.corrupt": (
         0.0,

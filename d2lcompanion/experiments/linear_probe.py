@@ -12,7 +12,7 @@ import scipy.sparse as sparse
 from scipy.optimize import minimize
 
 Features: TypeAlias = np.ndarray | sparse.csr_array
-PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+PENALTIES = tuple(10.0**-k for k in range(1, 11))
 
 
 class Probe(NamedTuple):

@@ -17,9 +17,9 @@ from d2lcompanion.experiments.linear_probe import Chosen
 from d2lcompanion.experiments.representation_study import Preset, Study, labels_of
 from d2lcompanion.experiments.unlabelled_vectors import Documents
 from d2lcompanion.text.bag_of_words import frequent_terms
+from d2lcompanion.text.document_rows import document_rows
 from d2lcompanion.text.fasttext_classifier import (
     Plan,
-    document_rows,
     initial_classifier,
     log_probabilities,
     train_classifier,

@@ -18,11 +18,8 @@ from d2lcompanion.text.checks import (
     require_vector_tables,
     require_weights,
 )
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_loss,
-    noise_distribution,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_loss
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.skip_gram_data import keep_probabilities, subsample
 from d2lcompanion.text.skip_gram_pairs import center_context_pairs, reduced_windows
 from d2lcompanion.text.token_stream import TokenStream, token_counts

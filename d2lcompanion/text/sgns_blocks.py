@@ -18,7 +18,7 @@ from torch.nn.functional import logsigmoid, pad
 
 from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.checks import require_at_least
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import (
     EpochReport,
     Recipe,

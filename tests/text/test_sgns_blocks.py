@@ -9,12 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2lcompanion.text.block_layout import Layout, fitting_layout
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_gradients,
-    negative_sampling_loss,
-    noise_distribution,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_gradients, negative_sampling_loss
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors, train_on_pairs
 from d2lcompanion.text.sgns_blocks import (
     Blocks,

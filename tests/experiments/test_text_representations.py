@@ -1,6 +1,7 @@
 """The comparison on a small task: parts do not overlap, counts are scikit-learn's, runs repeat."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ from d2lcompanion.experiments.text_features import (
 )
 from d2lcompanion.experiments.text_representations import CURVES, LABELS
 from d2lcompanion.experiments.unlabelled_vectors import learn_glove, with_unseen_words
-from d2lcompanion.experiments.weighing import weighings
+from d2lcompanion.experiments.weighing import gains, weighings
 from d2lcompanion.text.vocab import Vocab
 
 SMALL = Preset(120, (12, 4, 8), (2, 12), 5, 8, 1, 1, 1, 3)
@@ -84,6 +85,17 @@ def test_weighings_are_scikit_learn_s(parts, name):
     ).fit(parts[0])  # fmt: skip
     for ours, documents in zip(made, parts, strict=True):
         assert abs(ours - theirs.transform(documents)).max() < 1e-12
+
+
+def test_gains_are_averages_over_the_other_parts():
+    numbers = {"none": 0, "idf": 4, "log": 1, "norm": 2, "idf+log": 5, "idf+norm": 6, "log+norm": 3}
+    numbers["idf+log+norm"] = 11  # 4 of idf, 1 of log, 2 of norm, and 4 of all together
+    runs = [SimpleNamespace(metric=lambda key, s=s: s * numbers[key.split(".")[1]]) for s in (1, 2)]
+    assert set(numbers) == set(weighings())
+    for part, expected in (("idf", 5), ("log", 2), ("norm", 3)):
+        assert gains(runs, part) == [expected, 2 * expected]
+    with pytest.raises(ValueError, match="got 'tf'"):
+        gains(runs, "tf")
 
 
 def test_pairs_are_counted_like_scikit_learn_s(study, parts):

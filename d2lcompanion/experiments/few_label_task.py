@@ -53,7 +53,7 @@ def few_task(classes: int, pool: int, words: int) -> Few:
     titles = tuple(whole.titles[n] for n in chosen)
     written = dict(zip(data.paragraphs, data.texts, strict=True))
     names = {w for title in titles for w in words_of(title) if len(w) >= SHORTEST}
-    texts = tuple(_cut(written[p], names, words) for p in whole.paragraphs)
+    texts = tuple(cut(written[p], names, words) for p in whole.paragraphs)
     labels = torch.full_like(whole.labels, -1)
     generator = torch.Generator().manual_seed(0)
     for label, n in enumerate(chosen):
@@ -62,7 +62,7 @@ def few_task(classes: int, pool: int, words: int) -> Few:
     return Few(Task(titles, tuple(map(words_of, texts)), labels, whole.copies), texts)
 
 
-def _cut(text: str, names: set[str], words: int) -> str:
+def cut(text: str, names: set[str], words: int) -> str:
     """The first words, those of a title left out: "Lincoln's" is, with "lincoln" in names."""
     kept = (token for token in text.split() if not names & set(words_of(token)))
     return " ".join([token for token, _ in zip(kept, range(words))])  # noqa: B905

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,30 +21,11 @@ from d2lcompanion.experiments.fine_tuning import (
     fine_tune,
     logits_of,
 )
-from d2lcompanion.experiments.task_examples import (
-    BLOCKS,
-    TAGS,
-    TOPICS,
-    Examples,
-    Sizes,
-    answer_examples,
-    pair_examples,
-    tag_examples,
-    topic_examples,
-)
+from d2lcompanion.experiments.task_examples import BLOCKS, Examples, Sizes
+from d2lcompanion.experiments.task_heads import SHAPES
 from d2lcompanion.experiments.task_judges import JUDGES, RULES, Scores
 from d2lcompanion.experiments.word_senses import pretrained
-from d2lcompanion.text.bert import Bert, Encoded
-from d2lcompanion.text.bert_tasks import (
-    AnswerFinder,
-    Head,
-    SequenceClassifier,
-    TokenClassifier,
-    class_loss,
-    span_loss,
-    tag_loss,
-)
-from d2lcompanion.text.task_rows import Rows
+from d2lcompanion.text.bert import Encoded
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.preset_checks import require_numbers
 
@@ -96,62 +76,7 @@ PRESETS = {
     "gpu": Preset(400, 3000, 4000, 250, 100, head_steps=500, steps=2000, rate=1e-4),
 }
 
-# -------------------------------------------------------------------------------- the four shapes
-
-
-class Shape(NamedTuple):
-    """One of the four.
-
-    Attributes:
-        title: what goes in and comes out.
-        examples: made of the sizes.
-        head: on an encoder, first weights drawn by the generator.
-        loss: of logits, targets and rows.
-        score: the main number of its judge.
-    """
-
-    title: Text
-    examples: Callable[[Sizes], Examples]
-    head: Callable[[Bert, torch.Generator], Head]
-    loss: Callable[[Tensor, Tensor, Rows], Tensor]
-    score: str
-
-
-def _span_loss(logits: Tensor, targets: Tensor, rows: Rows) -> Tensor:
-    passage = rows.second[:, : logits.shape[1]].to(logits.device)
-    return span_loss(logits, targets[:, 0], targets[:, 1], passage)
-
-
-SHAPES = {
-    "topic": Shape(
-        Text("paragraph → topic", "段落 → 主题"),
-        topic_examples,
-        lambda bert, g: SequenceClassifier(bert, len(TOPICS), g, pooling="mean"),
-        lambda logits, targets, rows: class_loss(logits, targets),
-        "accuracy",
-    ),
-    "tags": Shape(
-        Text("words → capitals", "词 → 大写标记"),
-        tag_examples,
-        lambda bert, g: TokenClassifier(bert, len(TAGS), g),
-        lambda logits, targets, rows: tag_loss(logits, targets[:, : logits.shape[1]]),
-        "f1",
-    ),
-    "pairs": Shape(
-        Text("two paragraphs → one article?", "两段 → 是否同一条目"),
-        pair_examples,
-        lambda bert, g: SequenceClassifier(bert, 2, g, pooling="mean"),
-        lambda logits, targets, rows: class_loss(logits, targets),
-        "accuracy",
-    ),
-    "answers": Shape(
-        Text("question, passage → answer", "问题、短文 → 答案"),
-        answer_examples,
-        AnswerFinder,
-        _span_loss,
-        "f1",
-    ),
-}
+# --------------------------------------------------------------------------------------- examples
 
 
 @functools.cache

@@ -1,8 +1,7 @@
 """Four shapes of a task on BERT: a linear map of one vector, or of the vector of each token.
 
 A text → its class; two texts → a class; a text → a tag for each token; a question and a
-passage → where in the passage the answer begins and ends. The rows are made in
-`task_rows`.
+passage → first and last token of the answer. The rows are made in `task_rows`.
 """
 
 from typing import Literal, NamedTuple
@@ -22,8 +21,6 @@ from d2lcompanion.text.checks import (
 )
 from d2lcompanion.text.masking import IGNORE
 
-Pooling = Literal["cls", "mean"]
-
 # ------------------------------------------------------------------------------------ three heads
 
 
@@ -35,8 +32,6 @@ class Head(nn.Module):
         outputs: numbers for each vector, ≥ 2.
         generator: of the map's first weights, N(0, 0.02²). None: torch's own.
         dropout: of the vectors before the map.
-    Raises:
-        ValueError: if a number is out of range.
     """
 
     def __init__(
@@ -72,7 +67,6 @@ class SequenceClassifier(Head):
     Args:
         pooling: "cls": the pooled vector of [CLS], as published; "mean": the mean of all
             tokens that are no padding.
-        The others: as of `Head`.
     """
 
     def __init__(
@@ -81,7 +75,7 @@ class SequenceClassifier(Head):
         classes: int,
         generator: torch.Generator | None = None,
         *,
-        pooling: Pooling = "cls",
+        pooling: Literal["cls", "mean"] = "cls",
         dropout: float = 0.1,
     ) -> None:
         require_choice("pooling", pooling, ("cls", "mean"))
@@ -109,7 +103,7 @@ class TokenClassifier(Head):
         return logits
 
 
-class AnswerFinder(Head):
+class AnswerFinder(TokenClassifier):
     """Where an answer begins and ends: logits [B, T, 2], of start and of end.
 
     As published there is no dropout before the map.
@@ -117,11 +111,6 @@ class AnswerFinder(Head):
 
     def __init__(self, bert: Bert, generator: torch.Generator | None = None) -> None:
         super().__init__(bert, 2, generator, dropout=0.0)
-
-    def score(self, encoded: Encoded, valid: Tensor | None = None) -> Tensor:
-        """Logits, [B, T, 2]."""
-        logits: Tensor = self.linear(encoded.hidden)
-        return logits
 
 
 def masked_mean(hidden: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -138,14 +127,14 @@ def masked_mean(hidden: Tensor, valid: Tensor | None = None) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
-# ----------------------------------------------------------------------------------------- losses
+# ----------------------------------------------------------------------------- losses and answers
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean −ln softmax(logits)[label], nats: [B, C] and [B] → [].
 
     Raises:
-        ValueError: if shapes differ, or a label that lies on the CPU is not in [0, C).
+        ValueError: if shapes differ; on the CPU, if a label is not in [0, C).
     """
     require_shape("labels", labels, logits.shape[:1])
     _require_labels("labels", labels, logits.shape[1])
@@ -153,14 +142,13 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean over all tokens of the batch that have a tag: padding counts for nothing.
+    """The mean over all tokens that have a tag: padding counts for nothing.
 
     Args:
         logits: [B, T, C].
         targets: [B, T], int64; −100 where a token has no tag.
     Raises:
-        ValueError: if shapes differ, no token has a tag, or one on the CPU is not in
-            [0, C).
+        ValueError: if shapes differ, no token has a tag or, on the CPU, one is not in [0, C).
     """
     require_shape("targets", targets, logits.shape[:2])
     tagged = targets != IGNORE
@@ -181,8 +169,8 @@ def span_loss(
         passage: [B, T], bool: probabilities are shared among these tokens only. None:
             among all, as published.
     Raises:
-        ValueError: if shapes differ; if a place is out of range, outside the passage, or
-            an end comes before its start, for tensors on the CPU.
+        ValueError: if shapes differ; on the CPU, if a place is out of range or outside the
+            passage, or an end comes before its start.
     """
     rows, length = logits.shape[:2]
     require_shape("logits", logits, (rows, length, 2))
@@ -201,12 +189,8 @@ def span_loss(
         if start.device.type == "cpu":
             _require_some("passage", inside[:, None], "the answer")
         logits = logits.masked_fill(~passage[:, :, None], -torch.inf)
-    return (
-        cross_entropy(logits[:, :, 0], start) + cross_entropy(logits[:, :, 1], end)
-    ) / 2
-
-
-# ---------------------------------------------------------------------------------------- answers
+    first, last = logits.unbind(2)
+    return (cross_entropy(first, start) + cross_entropy(last, end)) / 2
 
 
 class Spans(NamedTuple):
@@ -225,8 +209,8 @@ class Spans(NamedTuple):
 def best_span(logits: Tensor, passage: Tensor, max_length: int) -> Spans:
     """argmax of start_i + end_j over i ≤ j < i + max_length, i and j in the passage.
 
-    At a tie the smallest i, and for this the smallest j. Not one after the other: the
-    best end alone may come before the best start.
+    At a tie the smallest i, and for this the smallest j. The best end alone may come
+    before the best start.
 
     Args:
         logits: [B, T, 2], finite.
@@ -234,7 +218,7 @@ def best_span(logits: Tensor, passage: Tensor, max_length: int) -> Spans:
         max_length: of an answer, tokens.
     Raises:
         ValueError: if shapes differ, max_length < 1, a logit is not finite, or a row has
-            no passage; names the row.
+            no passage.
     """
     rows, length = logits.shape[:2]
     require_shape("logits", logits, (rows, length, 2))

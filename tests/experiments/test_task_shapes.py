@@ -17,6 +17,7 @@ from d2lcompanion.experiments.task_examples import (
     cloze_questions,
     tagged_words,
 )
+from d2lcompanion.experiments.task_heads import SHAPES
 from d2lcompanion.experiments.task_judges import (
     judge_answers,
     nearest_name,
@@ -25,7 +26,6 @@ from d2lcompanion.experiments.task_judges import (
     threshold_accuracy,
 )
 from d2lcompanion.experiments.task_shapes import (
-    SHAPES,
     Preset,
     apply_rules,
     divide,
@@ -135,7 +135,10 @@ def test_a_threshold_is_the_best_in_training():
 
 
 def test_the_nearest_name_is_found():
-    passage = "In the north lives Anna Brown. The bridge was built by Carl Green in 1907."
+    passage = (
+        "Far away, beyond the hills, lives Anna Brown with her family and her seven old dogs. "
+        "The bridge was built by Carl Green in 1907."
+    )
     start, end = nearest_name("Who built the bridge?", passage)
     assert passage[start:end] == "Carl Green"
     assert nearest_name("Who?", "nobody here") == (0, 11)
@@ -143,7 +146,8 @@ def test_the_nearest_name_is_found():
 
 def test_a_frozen_encoder_stays_as_it_was_and_beats_the_majority():
     before = {k: v.clone() for k, v in pretrained().model.state_dict().items()}
-    found = [learn_head("topic", SMALL, seed)["accuracy"] for seed in range(3)]
+    larger = dataclasses.replace(SMALL, paragraphs=20, words=16)
+    found = [learn_head("topic", larger, seed)["accuracy"] for seed in range(3)]
     assert sum(found) / 3 > 0.45
     after = pretrained().model.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)

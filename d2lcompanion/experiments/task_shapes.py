@@ -179,6 +179,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
             "test": len(test),
             "rule": apply_rules(name, preset, seed),
             "frozen": learn_head(name, preset, seed),
+            "tuned": {SHAPES[name].score: None},  # not measured
         }
         if preset.steps:
             args = (context.device, context.autocast)

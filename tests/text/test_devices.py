@@ -529,7 +529,7 @@ NO_CASE = {
     "bert.initialize",  # where its generator is
     *(f"bert_state.load_{what}_state" for what in ("bert", "pretraining")),  # from files
     *(f"bert_state.{what}" for what in ("infer_config", "encoder_names")),
-    "bert_data.encode_documents",  # makes them on the CPU
+    "bert_documents.encode_documents",  # makes them on the CPU
     "bert_data.draw_pairs",  # torch.rand takes no length that is unknown
     "bert_loss.masked_step",  # of the model and `loss_sums`
     *(f"wordpiece_training.{what}" for what in ("count_words", "train_wordpiece")),

@@ -556,7 +556,7 @@ NO_CASE = {
     "bert.initialize",  # where its generator is
     *(f"bert_state.load_{what}_state" for what in ("bert", "pretraining")),  # from files
     *(f"bert_state.{what}" for what in ("infer_config", "encoder_names")),
-    "bert_data.encode_documents",  # makes them on the CPU
+    "bert_documents.encode_documents",  # makes them on the CPU
     "bert_data.draw_pairs",  # torch.rand takes no length that is unknown
     "bert_loss.masked_step",  # of the model and `loss_sums`
     *(f"task_rows.{what}" for what in ("join_rows", "encode_words", "tag_targets")),  # of lists

@@ -73,7 +73,7 @@ class Preset:
     paint_batch: int = 128
     paint_rate: float = 2e-3
     share: float = 0.5
-    steps: int = 60
+    steps: int = 150
     supervised_rate: float = 3e-3
     supervised_transformer_rate: float = 1e-3
 
@@ -88,7 +88,7 @@ class Preset:
 
     @property
     def views(self) -> ViewRecipe:
-        """What SimCLR may change, and training on labels too."""
+        """What SimCLR may change."""
         return ViewRecipe(crop=self.crop, jitter=self.jitter)
 
     @property
@@ -122,9 +122,9 @@ class Pictures(NamedTuple):
     test: Labelled
 
 
-def load(preset: Preset, device: torch.device | str) -> Pictures:
-    """Every tenth training image is held out: recipes were chosen on these."""
-    data = load_fashion_mnist(preset.data)
+def load(which: Literal["subset", "full"], device: torch.device | str) -> Pictures:
+    """Fashion-MNIST, every tenth training image held out."""
+    data = load_fashion_mnist(which)
     images, tests = (
         to_float(x).to(device) for x in (data.train_images, data.test_images)
     )
@@ -174,7 +174,11 @@ class Way:
 
 @torch.no_grad()
 def judge_views(
-    whole: nn.Module, x: Tensor, preset: Preset, generator: torch.Generator
+    whole: nn.Module,
+    x: Tensor,
+    recipe: ViewRecipe,
+    temperature: float,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """A contrastive model on views of images it was not trained on.
 
@@ -183,8 +187,8 @@ def judge_views(
         share of views whose nearest is their partner; alignment; uniformity.
     """
     whole.eval()
-    z = whole(two_views(x[:JUDGED], preset.views, generator)).float()
-    loss = float(nt_xent(z, preset.temperature))
+    z = whole(two_views(x[:JUDGED], recipe, generator)).float()
+    loss = float(nt_xent(z, temperature))
     return {
         "loss": loss,
         "bound": math.log(len(z) // 2) - loss,
@@ -220,7 +224,8 @@ def pretrain(preset: Preset, pictures: Pictures, context: RunContext) -> Pretrai
     }
     first = {f"random_{name}": way.copy() for name, way in ways.items()}
     whole, held_out = nn.Sequential(conv, head), pictures.held_out.images
-    before = judge_views(whole, held_out, preset, draw)
+    judged = (whole, held_out, preset.views, preset.temperature, draw)
+    before = judge_views(*judged)
     curve = train_contrastive(conv, head, x, preset.contrastive, context)
     painted = train_masked(painter, standardize(x), preset.painting, context)
     patches = patchify(standardize(held_out), preset.patch)
@@ -231,7 +236,7 @@ def pretrain(preset: Preset, pictures: Pictures, context: RunContext) -> Pretrai
         "simclr": {
             "curve": curve,
             "before": before,
-            "after": judge_views(whole, held_out, preset, draw),
+            "after": judge_views(*judged),
         },
         "mae": {
             "curve": painted,

@@ -88,7 +88,7 @@ def train_on_labels(
     rate: float,
     change: Callable[[Tensor], Tensor] = lambda x: x,
     encode: Callable[[Tensor], Tensor] | None = None,
-    batch: int = 64,
+    batch: int = 32,
 ) -> float:
     """Test accuracy after training all weights and a new linear map, in place.
 

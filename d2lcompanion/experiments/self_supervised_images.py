@@ -26,7 +26,7 @@ from d2lcompanion.experiments.image_probes import (
     train_on_labels,
 )
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
-from d2lcompanion.vision.views import random_view
+from d2lcompanion.vision.views import ViewRecipe, random_view
 
 PRESETS = {
     "ci": Preset(),
@@ -55,6 +55,7 @@ PRESETS = {
 }
 
 
+GENTLE = ViewRecipe(crop=0.7, flip=0.5, jitter=0.2)  # of images trained on with labels
 TITLES = {  # with 20 labels a class
     "pixels": Text("pixels, 20 labels a class", "像素，每类 20 个标签"),
     "random_conv": Text("random conv", "随机卷积"),
@@ -102,7 +103,7 @@ def with_labels(
                 draw,
                 steps=preset.steps,
                 rate=way.rate,
-                change=lambda x: random_view(x, preset.views, draw),
+                change=lambda x: random_view(x, GENTLE, draw),
                 encode=way.encode,
             )
     return found
@@ -110,7 +111,7 @@ def with_labels(
 
 def run(preset: Preset, context: RunContext) -> dict[str, object]:
     """Pretrain both encoders, then show labels."""
-    pictures = load(preset, context.device)
+    pictures = load(preset.data, context.device)
     found = pretrain(preset, pictures, context)
     accuracy = with_labels(found.ways, preset, pictures, context)
     return {

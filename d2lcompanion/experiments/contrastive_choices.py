@@ -10,6 +10,7 @@ from torch import nn
 from d2lcompanion.experiments.image_encoders import Pictures, judge_views, load
 from d2lcompanion.experiments.image_pretraining import (
     Contrastive,
+    Driver,
     conv_encoder,
     projection_head,
     train_contrastive,
@@ -105,12 +106,13 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     judged: dict[str, dict[str, float]] = {}
     for name in preset.choices:
         draw = context.generator.manual_seed(seed)
+        driver = Driver(draw, context.track, context.autocast)
         encoder = conv_encoder(preset.channels, draw).to(context.device)
         head = projection_head(36 * preset.channels, draw).to(context.device)
         if "random" not in accuracy:
             accuracy["random"] = probed(encoder, pictures, preset, seed)
         how = changed(name, preset)
-        train_contrastive(encoder, head, pictures.train.images, how, context)
+        train_contrastive(encoder, head, pictures.train.images, how, driver)
         accuracy[name] = probed(encoder, pictures, preset, seed)
         whole = nn.Sequential(encoder, head)
         judged[name] = judge_views(

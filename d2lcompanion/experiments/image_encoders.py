@@ -17,6 +17,7 @@ from d2lcompanion.experiments.image_classification import (
 )
 from d2lcompanion.experiments.image_pretraining import (
     Contrastive,
+    Driver,
     Painting,
     conv_encoder,
     painting_loss,
@@ -26,7 +27,6 @@ from d2lcompanion.experiments.image_pretraining import (
     two_views,
 )
 from d2lcompanion.experiments.image_probes import Labelled
-from d2lcompanion.training.experiment import RunContext
 from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.vision.contrastive import (
     alignment,
@@ -207,12 +207,12 @@ class Pretrained(NamedTuple):
     metrics: dict[str, object]
 
 
-def pretrain(preset: Preset, pictures: Pictures, context: RunContext) -> Pretrained:
+def pretrain(preset: Preset, pictures: Pictures, driver: Driver) -> Pretrained:
     """Both, without a label."""
-    draw, device, x = context.generator, context.device, pictures.train.images
-    conv, width = conv_encoder(preset.channels, draw).to(device), 36 * preset.channels
-    head = projection_head(width, draw).to(device)
-    painter = MaskedAutoencoder(preset.transformer, draw).to(device)
+    draw, x = driver.generator, pictures.train.images
+    conv, width = conv_encoder(preset.channels, draw).to(x.device), 36 * preset.channels
+    head = projection_head(width, draw).to(x.device)
+    painter = MaskedAutoencoder(preset.transformer, draw).to(x.device)
     ways = {
         "conv": Way(conv, width, preset.supervised_rate),
         "transformer": Way(
@@ -226,8 +226,8 @@ def pretrain(preset: Preset, pictures: Pictures, context: RunContext) -> Pretrai
     whole, held_out = nn.Sequential(conv, head), pictures.held_out.images
     judged = (whole, held_out, preset.views, preset.temperature, draw)
     before = judge_views(*judged)
-    curve = train_contrastive(conv, head, x, preset.contrastive, context)
-    painted = train_masked(painter, standardize(x), preset.painting, context)
+    curve = train_contrastive(conv, head, x, preset.contrastive, driver)
+    painted = train_masked(painter, standardize(x), preset.painting, driver)
     patches = patchify(standardize(held_out), preset.patch)
     mean = patchify(standardize(x).mean(0, keepdim=True), preset.patch)
     with torch.no_grad():

@@ -1,12 +1,14 @@
 """Two ways to learn from images without labels: match two views, or paint what is hidden."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from d2lcompanion.training.experiment import RunContext
+from d2lcompanion.training.progress import Track, silent
 from d2lcompanion.vision.contrastive import alignment, nt_xent
 from d2lcompanion.vision.masked_autoencoder import MaskedAutoencoder, hidden_loss
 from d2lcompanion.vision.patches import patchify, random_masking, visible_patches
@@ -64,6 +66,20 @@ def draw_weights(net: nn.Sequential, generator: torch.Generator) -> nn.Sequentia
 # ---------------------------------------------------------------------------------------- training
 
 
+class Driver(NamedTuple):
+    """What a training gets from whoever runs it.
+
+    Attributes:
+        generator: of weights, orders, views and masks.
+        track: a progress bar.
+        autocast: a context for the forward pass.
+    """
+
+    generator: torch.Generator
+    track: Track = silent
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
 @dataclass(frozen=True)
 class Contrastive:
     """How SimCLR is trained.
@@ -104,7 +120,7 @@ def train_contrastive(
     head: nn.Module,
     x: Tensor,
     how: Contrastive,
-    context: RunContext,
+    driver: Driver,
 ) -> list[float]:
     """Train both in place; the mean loss of each epoch.
 
@@ -116,10 +132,10 @@ def train_contrastive(
     whole = nn.Sequential(encoder, head).train()
 
     def loss(batch: Tensor) -> Tensor:
-        z = whole(two_views(batch, how.views, context.generator)).float()
+        z = whole(two_views(batch, how.views, driver.generator)).float()
         return nt_xent(z, how.temperature) if how.negatives else alignment(z)
 
-    return _minimize(loss, whole, x, how, context, "matching views")
+    return _minimize(loss, whole, x, how, driver, "matching views")
 
 
 def two_views(x: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
@@ -128,7 +144,7 @@ def two_views(x: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tens
 
 
 def train_masked(
-    model: MaskedAutoencoder, x: Tensor, how: Painting, context: RunContext
+    model: MaskedAutoencoder, x: Tensor, how: Painting, driver: Driver
 ) -> list[float]:
     """Train in place; the mean loss of each epoch.
 
@@ -138,9 +154,9 @@ def train_masked(
     patches = patchify(x, model.config.patch)
 
     def loss(batch: Tensor) -> Tensor:
-        return painting_loss(model.train(), batch, how.share, context.generator)
+        return painting_loss(model.train(), batch, how.share, driver.generator)
 
-    return _minimize(loss, model, patches, how, context, "painting")
+    return _minimize(loss, model, patches, how, driver, "painting")
 
 
 def painting_loss(
@@ -157,7 +173,7 @@ def _minimize(
     net: nn.Module,
     x: Tensor,
     how: Contrastive | Painting,
-    context: RunContext,
+    driver: Driver,
     title: str,
 ) -> list[float]:
     """AdamW with warm-up and cosine; an incomplete batch at the end of an epoch is left out."""
@@ -172,10 +188,10 @@ def _minimize(
         pct_start=WARMUP,
         cycle_momentum=False,
     )
-    batches = _batches(len(x), how, context.generator)
+    batches = _batches(len(x), how, driver.generator)
     losses = []
-    for step in context.track(range(steps), title):
-        with context.autocast():
+    for step in driver.track(range(steps), title):
+        with driver.autocast():
             loss = loss_of(x[batches[step].to(x.device)])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

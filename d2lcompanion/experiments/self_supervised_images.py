@@ -9,6 +9,7 @@ weights, from the first weights and from the pretrained ones.
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from d2lcompanion.experiments.image_encoders import (
@@ -18,6 +19,7 @@ from d2lcompanion.experiments.image_encoders import (
     load,
     pretrain,
 )
+from d2lcompanion.experiments.image_pretraining import Driver
 from d2lcompanion.experiments.image_probes import (
     Labelled,
     features_of,
@@ -69,10 +71,10 @@ TITLES = {  # with 20 labels a class
 
 
 def with_labels(
-    ways: dict[str, Way], preset: Preset, pictures: Pictures, context: RunContext
+    ways: dict[str, Way], preset: Preset, pictures: Pictures, draw: torch.Generator
 ) -> dict[str, dict[str, float]]:
     """Test accuracy of every way and number of labels: {way: {number: accuracy}}."""
-    draw, test = context.generator, pictures.test
+    test, device = pictures.test, pictures.test.labels.device
     encoders: dict[str, Callable[[Tensor], Tensor]] = {"pixels": lambda x: x}
     for name, way in ways.items():
         way.encoder.eval()
@@ -82,8 +84,8 @@ def with_labels(
     for name, encode in encoders.items():
         judged, found[name] = features_of(encode, test.images), {}
         for n, rows in sets.items():
-            labels = pictures.train.labels[rows.to(context.device)].cpu().numpy()
-            images = pictures.train.images[rows.to(context.device)]
+            labels = pictures.train.labels[rows.to(device)].cpu().numpy()
+            images = pictures.train.images[rows.to(device)]
             found[name][str(n)] = probe(
                 features_of(encode, images), labels, judged, test.labels.cpu().numpy()
             )
@@ -94,7 +96,7 @@ def with_labels(
     for name, start in trained.items():
         found[name] = {}
         for n, rows in sets.items():
-            way, chosen = ways[start].copy(), rows.to(context.device)
+            way, chosen = ways[start].copy(), rows.to(device)
             found[name][str(n)] = train_on_labels(
                 way.encoder,
                 way.width,
@@ -111,9 +113,9 @@ def with_labels(
 
 def run(preset: Preset, context: RunContext) -> dict[str, object]:
     """Pretrain both encoders, then show labels."""
-    pictures = load(preset.data, context.device)
-    found = pretrain(preset, pictures, context)
-    accuracy = with_labels(found.ways, preset, pictures, context)
+    pictures, draw = load(preset.data, context.device), context.generator
+    found = pretrain(preset, pictures, Driver(draw, context.track, context.autocast))
+    accuracy = with_labels(found.ways, preset, pictures, draw)
     return {
         "images": len(pictures.train.images),
         **found.metrics,

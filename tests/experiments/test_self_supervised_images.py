@@ -40,6 +40,10 @@ def context(seed=0):
     )
 
 
+def driver(seed=0):
+    return image_pretraining.Driver(torch.Generator().manual_seed(seed))
+
+
 @pytest.fixture(scope="module")
 def pictures():
     """A tenth of the images."""
@@ -63,7 +67,7 @@ def test_every_part_is_measured_and_one_seed_gives_the_same(pictures, monkeypatc
 
 
 def test_training_without_labels_leaves_the_copies_before_it_alone(pictures):
-    found = image_encoders.pretrain(PRESET, pictures, context())
+    found = image_encoders.pretrain(PRESET, pictures, driver())
     for before, after in (("random_conv", "simclr"), ("random_transformer", "mae")):
         pairs = zip(
             found.ways[before].encoder.parameters(),
@@ -79,7 +83,7 @@ def test_labels_are_never_read_in_pretraining(pictures):
     other = pictures._replace(
         train=image_probes.Labelled(pictures.train.images, pictures.train.labels[order])
     )
-    first, second = (image_encoders.pretrain(PRESET, p, context()) for p in (pictures, other))
+    first, second = (image_encoders.pretrain(PRESET, p, driver()) for p in (pictures, other))
     for name, way in first.ways.items():
         for a, b in zip(
             way.encoder.parameters(), second.ways[name].encoder.parameters(), strict=True
@@ -109,7 +113,7 @@ def test_a_batch_of_views_keeps_images_in_order(pictures):
 def test_contrastive_training_lowers_its_loss_and_one_without_negatives_collapses(pictures):
     x, chance = pictures.train.images, {}
     for negatives in (True, False):
-        run = context()
+        run = driver()
         encoder = image_pretraining.conv_encoder(4, run.generator)
         head = image_pretraining.projection_head(144, run.generator)
         how = Contrastive(epochs=8, batch=120, negatives=negatives)
@@ -123,7 +127,7 @@ def test_contrastive_training_lowers_its_loss_and_one_without_negatives_collapse
 
 
 def test_painting_beats_the_mean_image(pictures):
-    x, run = image_encoders.standardize(pictures.train.images), context()
+    x, run = image_encoders.standardize(pictures.train.images), driver()
     config = MaskedConfig(patch=7, width=32, layers=1)
     model = MaskedAutoencoder(config, run.generator)
     image_pretraining.train_masked(model, x, Painting(epochs=25, batch=60, rate=4e-3), run)
@@ -133,7 +137,7 @@ def test_painting_beats_the_mean_image(pictures):
 
 
 def test_a_batch_larger_than_the_data_is_named(pictures):
-    run = context()
+    run = driver()
     encoder = image_pretraining.conv_encoder(2, run.generator)
     head = image_pretraining.projection_head(72, run.generator)
     with pytest.raises(ValueError, match="batch must be ≤ 720 images, got 5000"):
@@ -172,7 +176,7 @@ def test_the_probe_is_scikit_learns_with_the_penalty_it_chose(pictures, monkeypa
 
 
 def test_training_on_labels_learns_what_a_linear_map_can(pictures):
-    run = context()
+    run = driver()
     encoder = image_pretraining.conv_encoder(4, run.generator)
     rows = image_probes.few_labels(pictures.train.labels, 30, run.generator)
     train = image_probes.Labelled(*(part[rows] for part in pictures.train))

@@ -73,8 +73,8 @@ class Preset:
     paint_batch: int = 128
     paint_rate: float = 2e-3
     share: float = 0.5
-    steps: int = 150
-    supervised_rate: float = 3e-3
+    steps: int = 100
+    supervised_rate: float = 1e-3
     supervised_transformer_rate: float = 1e-3
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from d2lcompanion.experiments.linear_probe import Probe, fit, in_few_columns, sp
 PENALTIES = (1e-1, 1e-2, 1e-3)
 HELD_BACK = 5  # one in five labelled images of each class chooses the penalty
 ROWS = 1000  # images at a time
+HEAD_RATE = 1e-2  # of a new linear map, which starts at 0 and has far to go
 
 
 class Labelled(NamedTuple):
@@ -86,7 +87,6 @@ def train_on_labels(
     *,
     steps: int,
     rate: float,
-    change: Callable[[Tensor], Tensor] = lambda x: x,
     encode: Callable[[Tensor], Tensor] | None = None,
     batch: int = 32,
 ) -> float:
@@ -98,7 +98,6 @@ def train_on_labels(
     Args:
         encoder: whose parameters are trained.
         width: of its features.
-        change: what is done to the training images of each batch, as a random view.
         encode: images to features [n, width]; the encoder itself if None.
     """
     device = train.images.device
@@ -107,16 +106,23 @@ def train_on_labels(
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     linear.to(device)
-    weights = [*encoder.parameters(), *linear.parameters()]
-    optimizer = torch.optim.AdamW(weights, rate, weight_decay=1e-2)
+    groups = [
+        {"params": encoder.parameters()},
+        {"params": linear.parameters(), "lr": HEAD_RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
+        optimizer,
+        [rate, HEAD_RATE],
+        total_steps=steps + 1,
+        pct_start=0.1,
+        cycle_momentum=False,
     )
     encoder.train()
     for _ in range(steps):
         rows = torch.randint(len(train.labels), (batch,), generator=generator)
         x, y = (part[rows.to(device)] for part in train)
-        scores = linear(features(change(x)).flatten(1)).float()
+        scores = linear(features(x).flatten(1)).float()
         loss = nn.functional.cross_entropy(scores, y)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -33,7 +33,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "batch 1024": {"batch": 1024},
     "no negatives": {"negatives": False},
 }
-DRAWS = 3  # sets of labels that a probe is the mean of
+DRAWS = 2  # sets of labels that a probe is the mean of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Preset:
 
 PRESETS = {
     "ci": Preset(),
-    "laptop": Preset(choices=tuple(CHANGES), channels=16, epochs=3),
+    "laptop": Preset(choices=tuple(CHANGES), epochs=2),
     "gpu": Preset(data="full", choices=tuple(CHANGES), channels=64, epochs=50),
 }
 
@@ -129,7 +129,7 @@ EXPERIMENT = Experiment(
     presets=PRESETS,
     notes={
         "ci": "three choices, one epoch each: seconds",
-        "laptop": "ten choices, three epochs each: some minutes on one CPU thread",
+        "laptop": "ten choices, two epochs each: some minutes on one CPU thread",
         "gpu": "54,000 images, to be downloaded; 50 epochs each",
     },
     run=run,

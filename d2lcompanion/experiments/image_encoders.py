@@ -27,7 +27,7 @@ from d2lcompanion.experiments.image_pretraining import (
     two_views,
 )
 from d2lcompanion.experiments.image_probes import Labelled
-from d2lcompanion.training.preset_checks import require_numbers
+from d2lcompanion.training.preset_checks import require_numbers, require_positive
 from d2lcompanion.vision.contrastive import (
     alignment,
     nt_xent,
@@ -81,10 +81,7 @@ class Preset:
         require_numbers(
             self, channels=1, epochs=1, batch=2, paint_epochs=1, paint_batch=1, steps=1
         )
-        if not self.labels or min(self.labels) < 5:
-            raise ValueError(
-                f"labels must be ≥ 5, one of five chooses the penalty, got {self.labels}"
-            )
+        require_positive(self, "labels")
 
     @property
     def views(self) -> ViewRecipe:

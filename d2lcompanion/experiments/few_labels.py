@@ -202,11 +202,20 @@ def tune(
 # --------------------------------------------------------------------------------- the experiment
 
 
+def _numbers(
+    accuracy: list[float], labels: tuple[int, ...], every: tuple[int, ...]
+) -> dict[str, object]:
+    """In the order of the labels, for curves; by number, for tables, None if not measured."""
+    measured = dict(zip(labels, accuracy, strict=True))
+    return {"accuracy": accuracy, "at": {str(n): measured.get(n) for n in every}}
+
+
 def run(preset: Preset, context: RunContext) -> dict[str, object]:
     """The comparison as numbers for `d2lc run`."""
     study = prepare(preset, context.settings.seed)
     found: dict[str, object] = {
-        name: {"accuracy": curve(study, name)} for name in ("tfidf", "random", "minilm")
+        name: _numbers(curve(study, name), preset.labels, preset.labels)
+        for name in ("tfidf", "random", "minilm")
     }
     starts: tuple[Start, ...] = ("random", "minilm")
     todo = [(start, each) for start in starts for each in preset.tuned]
@@ -215,8 +224,8 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         start, each = todo[number]
         right, _ = tune(study, start, each, context.device, context.autocast)
         accuracy[f"{start}_tuned"].append(right)
-    if preset.tuned:
-        found |= {name: {"accuracy": values} for name, values in accuracy.items()}
+    for name, got in accuracy.items():
+        found[name] = _numbers(got, preset.tuned, preset.labels)
     return {
         "classes": preset.classes,
         "chance": 1 / preset.classes,
@@ -242,6 +251,7 @@ EXPERIMENT = Experiment(
     },
     run=run,
     columns=tuple(
-        Column(f"{name}.accuracy", header, ".3f") for name, header in NAMES.items()
+        Column(f"{name}.at.10", Text(f"{en}, 10 labels", f"{zh}，10 个标注"), ".3f")
+        for name, (en, zh) in NAMES.items()
     ),
 )

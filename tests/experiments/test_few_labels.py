@@ -25,6 +25,7 @@ from d2lcompanion.experiments.fine_tuning import encoder
 from d2lcompanion.experiments.linear_probe import spread
 from d2lcompanion.experiments.word_senses import sentence_vectors
 from d2lcompanion.text.similarity import unit
+from d2lcompanion.training.results_table import results_table
 from d2lcompanion.training.runner import run_experiment
 from d2lcompanion.training.settings import Settings
 
@@ -103,6 +104,11 @@ def test_a_run_has_a_number_for_every_name():
     assert set(NAMES) <= set(found)
     assert len(found["minilm"]["accuracy"]) == 2
     assert len(found["minilm_tuned"]["accuracy"]) == 1
+    assert found["minilm"]["at"]["4"] == found["minilm"]["accuracy"][1]
+
+
+def test_the_table_of_committed_results_can_be_made():
+    assert "MiniLM" in str(results_table(few_labels.EXPERIMENT, "en"))
 
 
 BAD = {

@@ -35,6 +35,7 @@ from d2lcompanion.experiments.task_shapes import (
     learn_head,
 )
 from d2lcompanion.experiments.word_senses import pretrained
+from d2lcompanion.training.results_table import results_table
 from d2lcompanion.training.runner import run_experiment
 from d2lcompanion.training.settings import Settings
 
@@ -176,7 +177,11 @@ def test_a_run_has_numbers_for_all_four():
     json.dumps(found, allow_nan=False)
     for name, shape in SHAPES.items():
         for what in ("rule", "frozen", "tuned"):
-            assert shape.score in found[name][what]
+            assert 0 <= found[name][what][shape.score] <= 1
+
+
+def test_the_table_of_committed_results_can_be_made():
+    assert "frozen" in str(results_table(task_shapes.EXPERIMENT, "en"))
 
 
 def test_words_are_those_of_the_texts():

@@ -27,7 +27,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = {
     "no flip": {"flip": 0.0},
     "no jitter": {"jitter": 0.0},
     "crop to a twentieth": {"crop": 0.05},
-    "temperature 0.1": {"temperature": 0.1},
+    "temperature 1/10": {"temperature": 0.1},
     "temperature 2": {"temperature": 2.0},
     "batch 32": {"batch": 32},
     "batch 1024": {"batch": 1024},

@@ -126,7 +126,7 @@ EXPERIMENT = Experiment(
     presets=PRESETS,
     notes={
         "ci": "7,200 images, a few epochs: about half a minute on one CPU thread",
-        "laptop": "7,200 images, 9 and 18 epochs: some minutes on one CPU thread",
+        "laptop": "7,200 images, 12 and 20 epochs: some minutes on one CPU thread",
         "gpu": "54,000 images, to be downloaded; hundreds of epochs",
     },
     run=run,

@@ -26,7 +26,7 @@ import torch
 from d2l import torch as d2l
 
 from d2lcompanion.experiments.text_corpora import TextCorpus, load_corpus, zipf_corpus
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.skip_gram_data import keep_probabilities, minibatches, subsample
 from d2lcompanion.text.token_stream import encode, token_counts
 from d2lcompanion.text.vocab import Vocab

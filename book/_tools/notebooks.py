@@ -112,15 +112,19 @@ def execute(
     return notebook
 
 
+def read_for_cache(path: Path) -> NotebookNode:
+    """The page as myst-nb reads it, which is how the cache of executed notebooks knows it."""
+    text = path.read_text(encoding="utf-8")
+    return read_myst_markdown_notebook(text, config=MdParserConfig(), path=path)
+
+
 def executed(page: Page, language: str, root: Path = ROOT) -> NotebookNode:
     """The page with the outputs of the last build of the book, from the cache of executed notebooks.
 
     Raises:
         KeyError: if the page, as it is now, was not executed with the package as it is now.
     """
-    path = page.path(language, root)
-    text = path.read_text(encoding="utf-8")
-    notebook = read_myst_markdown_notebook(text, config=MdParserConfig(), path=path)
+    notebook = read_for_cache(page.path(language, root))
     _, found = get_cache(project.execution_cache(root)).merge_match_into_notebook(notebook)
     return found
 

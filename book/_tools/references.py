@@ -177,12 +177,16 @@ def with_reference(page: Page, language: str, root: Path = ROOT) -> NotebookNode
 
 
 def first_difference(page: Page, language: str, root: Path = ROOT) -> str:
-    """Execute a chapter until a cell raises or prints something else than its reference; say what.
-
-    Empty if the whole chapter agrees. Stops early, so that a planted fault is found as fast as it shows.
-    """
-    notebook = with_reference(page, language, root)
+    """Execute a chapter until a cell raises or prints something else than its reference; say what."""
     folder = root / WORK / "references" / Path(page.slug).parent
+    return disagreement(with_reference(page, language, root), folder, root)
+
+
+def disagreement(notebook: NotebookNode, folder: Path, root: Path = ROOT) -> str:
+    """Execute a notebook in a folder until a cell raises or prints something else than it holds; say what.
+
+    Empty if every cell agrees. Stops early, so that a planted fault is found as fast as it shows.
+    """
     with notebooks.kernel(notebook, folder, root) as client:
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code":

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from book._tools import notebooks, project
+from book._tools import ahead, project
 from book._tools.project import LANGUAGES, ROOT, SITE, WORK, Page
 
 STRICT = (
@@ -170,6 +170,7 @@ def build_book(root: Path = ROOT) -> bool:
         return False
     with exclusive(root):
         digest = project.digest(project.INPUTS, root)
+        ahead.execute_missing(root)
         html = {language: build_language(language, fresh=True, root=root) for language in LANGUAGES}
         new = assemble(html, root)
         stamp_file(root).unlink(missing_ok=True)
@@ -187,7 +188,9 @@ def build_page(slug: str, root: Path = ROOT) -> None:
         raise BuildError(f"no page {slug!r} in _toc.yml; there are: {', '.join(known)}")
     with exclusive(root):
         # Twin pages execute once: one language after the other, unless there is nothing to execute.
-        with ThreadPoolExecutor(len(LANGUAGES) if is_executed(Page(slug), root) else 1) as pool:
+        with ThreadPoolExecutor(
+            len(LANGUAGES) if ahead.is_executed(Page(slug), root) else 1
+        ) as pool:
             folders = pool.map(
                 lambda la: build_language(la, fresh=False, root=root, page=slug), LANGUAGES
             )
@@ -195,17 +198,6 @@ def build_page(slug: str, root: Path = ROOT) -> None:
         new = assemble(html, root)
         stamp_file(root).unlink(missing_ok=True)
         swap_in(new, root)
-
-
-def is_executed(page: Page, root: Path = ROOT) -> bool:
-    """Whether the cache holds the outputs of a page, or it has no code."""
-    if page not in project.chapters(root):
-        return True
-    try:
-        notebooks.executed(page, LANGUAGES[0], root)
-    except KeyError:
-        return False
-    return True
 
 
 def serve(port: int = 8000, root: Path = ROOT) -> None:

@@ -6,17 +6,14 @@ whole or absent.
 """
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from d2lcompanion.data.mirrors import download, pooch_module
 from d2lcompanion.extras import require
 
 DATA_DIR_VARIABLE = "D2LC_DATA_DIR"
-TIMEOUT = 30  # seconds without a byte until the next mirror is tried
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,7 @@ def data_directory() -> Path:
     return (
         Path(chosen).expanduser()  # a shell leaves "~" alone inside quotes
         if chosen
-        else Path(_pooch().os_cache("d2lcompanion"))
+        else Path(pooch_module().os_cache("d2lcompanion"))
     )
 
 
@@ -214,13 +211,13 @@ def fetch(name: str, *, allow_unverified: bool = False, progress: bool = True) -
     ):
         known_hash = _known_hash(entry, path, allow_unverified)
         if not path.exists():
-            _download(entry, path, known_hash, progress)
+            download(entry.name, entry.urls, path, known_hash, progress)
         elif known_hash is not None and not _matches(path, known_hash):
             raise ValueError(
                 f"{path} is not the file of the registry ({known_hash}): move it away"
             )
         if entry.checksum is None:
-            digest = _pooch().file_hash(str(path), alg="sha256")
+            digest = pooch_module().file_hash(str(path), alg="sha256")
             _record(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
     return path
 
@@ -245,62 +242,4 @@ def _record(path: Path) -> Path:
 
 def _matches(path: Path, known_hash: str) -> bool:
     algorithm, digest = known_hash.split(":")
-    return bool(_pooch().file_hash(str(path), alg=algorithm) == digest)
-
-
-def _download(entry: Entry, path: Path, known_hash: str | None, progress: bool) -> None:
-    """Try the mirrors in order; pooch verifies a temporary file, then renames it."""
-    pooch = _pooch()
-    failures = []
-    for url in entry.urls:
-        try:
-            with _progress_bar(entry.file_name, visible=progress) as bar:
-                pooch.retrieve(
-                    url,
-                    known_hash,
-                    fname=path.name,
-                    path=path.parent,
-                    downloader=pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT),
-                )
-            return
-        except (
-            ValueError,
-            OSError,
-        ) as error:  # wrong bytes, no answer: the next mirror
-            failures.append(f"{url}: {error}")
-    raise OSError(f"{entry.name} could not be fetched:\n  " + "\n  ".join(failures))
-
-
-@contextmanager
-def _progress_bar(description: str, *, visible: bool) -> Iterator["_RichBar"]:
-    """A bar on standard error, or nothing where that is no terminal."""
-    console = require("rich.console", "data").Console(stderr=True)
-    columns = require("rich.progress", "data")
-    hidden = not (visible and console.is_terminal)
-    with columns.Progress(console=console, disable=hidden) as progress:
-        yield _RichBar(progress, progress.add_task(description, total=None))
-
-
-@dataclass
-class _RichBar:
-    """Rich's progress bar under the names that pooch calls (those of tqdm)."""
-
-    progress: Any
-    task: Any
-    total: int = 0
-
-    def update(self, count: int) -> None:
-        self.progress.update(self.task, advance=count, total=self.total or None)
-
-    def reset(self) -> None:
-        self.progress.reset(self.task)
-
-    def close(self) -> None:
-        """The context manager closes, also after an error."""
-
-
-def _pooch() -> Any:
-    """pooch, without what its tqdm says in a notebook: the progress bar here is Rich's."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        return require("pooch", "data")
+    return bool(pooch_module().file_hash(str(path), alg=algorithm) == digest)

@@ -25,10 +25,7 @@ from d2lcompanion.text.hierarchical_softmax import (
     HuffmanTree,
     huffman_codes,
 )
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    noise_distribution,
-)
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.vocab import Vocab
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.preset_checks import require_numbers, require_sizes

@@ -15,7 +15,8 @@ from d2lcompanion.text.hierarchical_softmax import (
     HuffmanTree,
     hierarchical_softmax_rows,
 )
-from d2lcompanion.text.negative_sampling import AliasSampler, negative_sampling_rows
+from d2lcompanion.text.negative_sampling import negative_sampling_rows
+from d2lcompanion.text.noise import AliasSampler
 from d2lcompanion.text.word2vec import skip_gram_gradients
 
 LR = 1e-4  # small: the values do not matter

@@ -5,24 +5,24 @@ beside those of one draw. Time is taken on growing parts of the corpus, memory o
 files, in processes of their own.
 """
 
-import statistics
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from d2lcompanion.experiments.streaming_memory import peak_memory
+from d2lcompanion.experiments.embedding_dataset_cost import (
+    memory_by_size,
+    seconds_by_size,
+)
+from d2lcompanion.experiments.minibatch_filling import count_filling
 from d2lcompanion.experiments.text_corpora import (
     TextCorpus,
     load_corpus,
-    write_corpus,
     zipf_corpus,
 )
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.pair_counts import (
     Moments,
     expected_pairs,
@@ -30,7 +30,6 @@ from d2lcompanion.text.pair_counts import (
     pair_count_moments,
 )
 from d2lcompanion.text.skip_gram_data import (
-    Batch,
     keep_probabilities,
     minibatches,
     subsample,
@@ -43,7 +42,7 @@ from d2lcompanion.text.token_stream import TokenStream, encode, token_counts
 from d2lcompanion.text.vocab import Vocab
 from d2lcompanion.text.zipf import coverage, fit_power_law, zipf_exponent
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
-from d2lcompanion.training.wall_time import Stopwatch
+from d2lcompanion.training.preset_checks import require_numbers
 
 # ------------------------------------------------------------------------------------- the preset
 
@@ -75,10 +74,9 @@ class Preset:
     files: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        names = ("sentences", "min_count", "window", "negatives", "batch_size")
-        for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(
+            self, sentences=1, min_count=1, window=1, negatives=1, batch_size=1
+        )
         parts = self.parts
         if len(parts) < 2 or list(parts) != sorted(set(parts)) or not parts[0] > 0:
             raise ValueError(f"parts must be two or more, > 0 and rising, got {parts}")
@@ -136,37 +134,6 @@ def prepare(
     )
 
 
-class Filling(NamedTuple):
-    """What the entries of minibatches in d2l's layout are.
-
-    Attributes:
-        rows: centers.
-        entries: of all batches, filling included.
-        contexts: context words.
-        negatives: noise words that count.
-        hits: noise words that were in the window, and are masked.
-    """
-
-    rows: int
-    entries: int
-    contexts: int
-    negatives: int
-    hits: int
-
-
-def count_filling(batches: Iterable[Batch], negatives: int) -> Filling:
-    """Add up the masks of a pass."""
-    totals = [0, 0, 0, 0]
-    for batch in batches:
-        contexts, kept = int(batch.labels.sum()), int(batch.mask.sum())
-        for k, value in enumerate(
-            (len(batch.centers), batch.mask.numel(), contexts, kept - contexts)
-        ):
-            totals[k] += value
-    hits = totals[2] * negatives - totals[3]
-    return Filling(totals[0], totals[1], totals[2], totals[3], hits)
-
-
 def distance_shares(
     stream: TokenStream, max_window: int, generator: torch.Generator
 ) -> Tensor:
@@ -182,44 +149,6 @@ def sentence_lengths(stream: TokenStream) -> Tensor:
     """Tokens of each sentence that has one."""
     lengths: Tensor = torch.unique_consecutive(stream.sentence, return_counts=True)[1]
     return lengths
-
-
-def seconds_by_size(
-    sentences: list[list[str]], preset: Preset, generator: torch.Generator
-) -> tuple[list[int], list[float]]:
-    """Tokens and seconds from strings to the last batch, median of three, by part."""
-    vocab = Vocab.from_sequences(sentences, min_count=preset.min_count)
-    tokens, seconds = [], []
-    for part in preset.parts:
-        some = sentences[: max(1, round(part * len(sentences)))]
-        runs = []
-        for _ in range(3):
-            with Stopwatch() as watch:
-                stream = encode(some, vocab)
-                counts = token_counts(stream, len(vocab)).clamp(min=1)
-                keep = keep_probabilities(vocab.counts, preset.threshold)
-                kept = subsample(stream, keep, generator)
-                for _ in _pass(
-                    kept, AliasSampler(noise_distribution(counts)), preset, generator
-                ):
-                    pass
-            runs.append(watch.seconds)
-        tokens.append(sum(map(len, some)))
-        seconds.append(statistics.median(runs))
-    return tokens, seconds
-
-
-def _pass(
-    kept: TokenStream, noise: AliasSampler, preset: Preset, generator: torch.Generator
-) -> Iterable[Batch]:
-    return minibatches(
-        kept,
-        noise,
-        max_window=preset.window,
-        negatives=preset.negatives,
-        batch_size=preset.batch_size,
-        generator=generator,
-    )
 
 
 # ---------------------------------------------------------------------------------- the experiment
@@ -239,14 +168,25 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     data = prepare(sentences, min_count=preset.min_count, threshold=preset.threshold)
     counts = token_counts(data.stream, len(data.vocab))
     kept = subsample(data.stream, data.keep, generator)
-    filling = count_filling(
-        _pass(kept, data.noise, preset, generator), preset.negatives
-    )
+    layout = {
+        "max_window": preset.window,
+        "negatives": preset.negatives,
+        "batch_size": preset.batch_size,
+    }
+    passing = minibatches(kept, data.noise, generator=generator, **layout)
+    filling = count_filling(passing, preset.negatives)
     before = expected_pairs(sentence_lengths(data.stream), preset.window)
     left = coverage(data.every_count, preset.min_count)
     head = zipf_exponent(data.every_count, 1, left.words // 50).exponent
     tail = zipf_exponent(data.every_count, left.words // 5, left.words).exponent
-    tokens, seconds = seconds_by_size(sentences, preset, generator)
+    tokens, seconds = seconds_by_size(
+        sentences,
+        preset.parts,
+        generator,
+        min_count=preset.min_count,
+        threshold=preset.threshold,
+        **layout,
+    )
     law = fit_power_law(torch.tensor(tokens), torch.tensor(seconds))
     return {
         "tokens": int(data.every_count.sum()),
@@ -275,18 +215,6 @@ def _against(measured: int, moments: Moments) -> dict[str, float]:
         "expected": moments.mean,
         "deviations": (measured - moments.mean) / max(moments.sd, 1e-9),
     }
-
-
-def memory_by_size(corpus: TextCorpus, sizes: Iterable[float]) -> dict[str, object]:
-    """Peak memory of the pipeline, and of reading the file at once, in MB, by file size."""
-    found: dict[str, list[float]] = {"file": [], "stream": [], "whole": []}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "corpus.txt"
-        for size in sizes:
-            found["file"].append(write_corpus(corpus, path, size) / 1e6)
-            found["stream"].append(peak_memory(path).megabytes)
-            found["whole"].append(peak_memory(path, whole=True).megabytes)
-    return dict(found)
 
 
 EXPERIMENT = Experiment(

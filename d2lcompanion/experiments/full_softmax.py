@@ -14,11 +14,10 @@ from torch import Tensor
 from d2lcompanion.experiments.word_windows import Corpus
 from d2lcompanion.optimization.adaptive import AdamState, adam
 from d2lcompanion.optimization.schedules import polynomial
+from d2lcompanion.text.cbow import cbow_gradients, cbow_log_likelihood
 from d2lcompanion.text.windows import Windows
 from d2lcompanion.text.word2vec import (
     VectorGradients,
-    cbow_gradients,
-    cbow_log_likelihood,
     skip_gram_gradients,
     skip_gram_log_likelihood,
 )

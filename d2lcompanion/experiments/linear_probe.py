@@ -12,7 +12,8 @@ import scipy.sparse as sparse
 from scipy.optimize import minimize
 
 Features: TypeAlias = np.ndarray | sparse.csr_array
-PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+PENALTIES = tuple(10.0**-k for k in range(1, 11))
+STEPS = 300  # of L-BFGS, for each penalty
 
 
 class Probe(NamedTuple):
@@ -55,7 +56,7 @@ def fit(
     penalty: float,
     start: Probe | None = None,
     *,
-    steps: int = 300,
+    steps: int = STEPS,
 ) -> Probe:
     """Minimize the mean cross-entropy + ½ λ ‖W‖², by L-BFGS.
 

@@ -19,11 +19,8 @@ from d2lcompanion.text.hierarchical_softmax import (
     huffman_codes,
     log_probability,
 )
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_rows,
-    noise_distribution,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_rows
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.noise_contrastive import (
     corrected_log_probabilities,
     noise_contrastive_rows,

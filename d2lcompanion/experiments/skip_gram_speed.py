@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from d2lcompanion.experiments.skip_gram import PAIRS_A_STEP, Trainer
+from d2lcompanion.experiments.skip_gram import PAIRS_A_STEP
 from d2lcompanion.experiments.skip_gram_peers import (
     Sentences,
     d2l_epoch,
     gensim_vectors,
     import_peers,
 )
+from d2lcompanion.experiments.skip_gram_training import Trainer
 from d2lcompanion.experiments.text_corpora import load_corpus
 from d2lcompanion.text.sgns import Recipe, initial_vectors, train_on_pairs
 from d2lcompanion.text.sgns_blocks import train_in_blocks

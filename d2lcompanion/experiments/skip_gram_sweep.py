@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from d2lcompanion.data.word_similarity import load_simlex999, load_wordsim353
-from d2lcompanion.experiments.skip_gram import Task, prepare, train
+from d2lcompanion.experiments.skip_gram_training import Task, prepare, train
 from d2lcompanion.experiments.word_vector_report import agreement
 from d2lcompanion.text.block_layout import Layout
 from d2lcompanion.text.sgns import Recipe

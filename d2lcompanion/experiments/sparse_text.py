@@ -7,7 +7,6 @@ and orders the batches. What rare words contribute is measured by taking their w
 away.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from d2lcompanion.optimization.adaptive import adagrad, adam
 from d2lcompanion.optimization.descent import gradient_descent
 from d2lcompanion.optimization.rules import Rule, initial_state
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers, require_positive
 from d2lcompanion.training.progress import Track, silent
 
 METHODS: dict[str, Rule] = {"sgd": gradient_descent, "adagrad": adagrad, "adam": adam}
@@ -48,13 +48,8 @@ class Preset:
     rates: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for name, least in (("each", 10), ("epochs", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be ≥ {least}, got {getattr(self, name)}")
-        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
-            raise ValueError(
-                f"rates must be one or more positive numbers, got {self.rates}"
-            )
+        require_numbers(self, each=10, epochs=1, batch_size=1)
+        require_positive(self, "rates")
 
 
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -177,13 +172,10 @@ def without(weights: Tensor, words: Tensor) -> Tensor:
 
 def size_by_count(weights: Tensor, counts: Tensor) -> list[float]:
     """Root mean square of the weights of words that are in 1, 2–3, 4–7, … training documents."""
-    bins = torch.bucketize(
-        counts, torch.tensor(EDGES, device=counts.device), right=True
-    )
-    return [
-        float(weights[bins == k].square().mean().sqrt())
-        for k in range(1, len(EDGES) + 1)
-    ]
+    edges = torch.tensor(EDGES, device=counts.device)
+    bins = torch.bucketize(counts, edges, right=True)
+    rows = (weights[bins == k] for k in range(1, len(EDGES) + 1))
+    return [float(part.square().mean().sqrt()) for part in rows]
 
 
 # --------------------------------------------------------------------------------- the experiment
@@ -250,13 +242,9 @@ EXPERIMENT = Experiment(
         _column("sgd.test_accuracy", "SGD", "SGD"),
         _column("adagrad.test_accuracy", "AdaGrad", "AdaGrad"),
         _column("adam.test_accuracy", "Adam", "Adam"),
+        _column("sgd.test_accuracy_without_rare", "SGD, no rare words", "SGD，去掉罕见词"),
         _column(
-            "sgd.test_accuracy_without_rare", "SGD, no rare words", "SGD，去掉罕见词"
-        ),
-        _column(
-            "adagrad.test_accuracy_without_rare",
-            "AdaGrad, no rare words",
-            "AdaGrad，去掉罕见词",
+            "adagrad.test_accuracy_without_rare", "AdaGrad, no rare words", "AdaGrad，去掉罕见词"
         ),
     ),
-)
+)  # fmt: skip

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from d2lcompanion.text.corpus import read_ptb
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.skip_gram_data import keep_probabilities, minibatches, subsample
 from d2lcompanion.text.token_stream import encode_blocks
 from d2lcompanion.text.vocab import Vocab

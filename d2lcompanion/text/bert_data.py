@@ -249,18 +249,18 @@ def assemble(
             f"a pair must have at most {length - 3} tokens, got {int((a + b).max())}"
         )
     t = torch.arange(length, device=documents.ids.device)
-    in_a = (t >= 1) & (t <= a)
-    in_b = (t >= a + 2) & (t <= a + b + 1)
-    place = (pairs.first[:, :1] + t - 1).where(in_a, pairs.second[:, :1] + t - a - 2)
-    place = place.where(in_a | in_b, 0)
-    ids = _at(documents.ids, place).where(in_a | in_b, special.pad)
-    ids = ids.where(t != 0, special.cls)
-    ids = ids.where((t != a + 1) & (t != a + b + 2), special.sep)
+    behind_a, valid = t >= a + 2, t <= a + b + 2
+    in_text = ((t <= a) | (behind_a & (t <= a + b + 1))) & (t > 0)
+    begin = (pairs.second[:, :1] - a - 2).where(behind_a, pairs.first[:, :1] - 1)
+    place = (begin + t).mul_(in_text)
+    ids = _at(documents.ids, place).masked_fill_(~in_text, special.pad)
+    ids[:, 0] = special.cls
+    ids.scatter_(1, torch.cat((a + 1, a + b + 2), 1), special.sep)
     return Batch(
         ids,
-        ((t >= a + 2) & (t <= a + b + 2)).long(),
-        t <= a + b + 2,
-        _word_numbers(_at(documents.word, place), in_a | in_b),
+        (behind_a & valid).long(),
+        valid,
+        _word_numbers(_at(documents.word, place), in_text),
         pairs.label,
     )
 

@@ -8,7 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from d2lcompanion.text.bpe import BPE, Ties, train_bpe
+from d2lcompanion.text.bpe import BPE, train_bpe
+from d2lcompanion.text.merge_queue import Ties
 
 # With one space before them: letters (and other numerals), digits, the rest; then spaces.
 PIECE = re.compile(r" ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")

@@ -35,6 +35,23 @@ class Masked(NamedTuple):
     targets: Tensor
 
 
+class Choice(NamedTuple):
+    """Which tokens are chosen, as places: they are few.
+
+    Attributes:
+        place: [B, K], int64, in [0, T), each once in its row.
+        taken: [B, K], bool, whether that place is chosen.
+    """
+
+    place: Tensor
+    taken: Tensor
+
+    def mark(self, length: int) -> Tensor:
+        """[B, T], bool, true where a token is chosen."""
+        mask = self.taken.new_zeros(len(self.taken), length)
+        return mask.scatter(1, self.place, self.taken)
+
+
 def mask_tokens(
     ids: Tensor,
     maskable: Tensor,
@@ -74,12 +91,15 @@ def mask_tokens(
     require_unit_interval("share", share)
     _require_replacement(replace, mask_id, random_ids)
     if words is None:
-        chosen = choose_tokens(maskable, generator, share=share)
+        place, taken = choose_tokens(maskable, generator, share=share)
     else:
-        chosen = choose_words(maskable, words, generator, share=share)
+        place, taken = choose_words(maskable, words, generator, share=share)
+    there = ids.gather(1, place)
+    put = corrupt(there, taken, mask_id, random_ids, generator, replace=replace)
+    targets = torch.full_like(ids, IGNORE)
     return Masked(
-        corrupt(ids, chosen, mask_id, random_ids, generator, replace=replace),
-        ids.where(chosen, IGNORE),
+        ids.scatter(1, place, put),
+        targets.scatter_(1, place, there.where(taken, IGNORE)),
     )
 
 
@@ -99,20 +119,16 @@ def number_to_choose(maskable: Tensor, share: float = SHARE) -> Tensor:
 
 def choose_tokens(
     maskable: Tensor, generator: torch.Generator, *, share: float = SHARE
-) -> Tensor:
+) -> Choice:
     """So many tokens of each row, all subsets of that size equally likely.
 
     Each token gets a random number; the k tokens with the largest are chosen.
-
-    Returns:
-        [B, T], bool.
     """
     keys = _uniform(maskable, generator).masked_fill(~maskable, -1.0)
     number = number_to_choose(maskable, share)
     most = int(min(maskable.shape[1], max(1, share * maskable.shape[1] + 0.5)))
-    best = keys.topk(most, dim=1).indices  # the largest first
-    taken = torch.arange(most, device=keys.device) < number[:, None]
-    return torch.zeros_like(maskable).scatter(1, best, taken) & maskable
+    place = keys.topk(most, dim=1).indices  # the largest first
+    return Choice(place, torch.arange(most, device=keys.device) < number[:, None])
 
 
 def choose_words(
@@ -121,7 +137,7 @@ def choose_words(
     generator: torch.Generator,
     *,
     share: float = SHARE,
-) -> Tensor:
+) -> Choice:
     """Whole words of each row in random order, until there are k tokens or more.
 
     Args:
@@ -129,8 +145,6 @@ def choose_words(
         words: [B, T], int64, never falling in a row; equal for the tokens of one word.
         generator: draws a key for each word.
         share: of the tokens.
-    Returns:
-        [B, T], bool.
     Raises:
         ValueError: if shapes differ, or the words of a row fall.
     """
@@ -143,13 +157,12 @@ def choose_words(
     keys = _uniform(maskable, generator).gather(1, number)
     keys = keys.masked_fill(~maskable, 2.0)
     # by key, ties (two words never in practice) by word: a word's tokens stay together
-    order = keys.argsort(dim=1, stable=True)
-    begins = first.gather(1, order)
-    position = torch.arange(words.shape[1], device=words.device).expand_as(order)
+    place = keys.argsort(dim=1, stable=True)
+    begins = first.gather(1, place)
+    position = torch.arange(words.shape[1], device=words.device).expand_as(place)
     begin = position.where(begins, 0).cummax(1).values  # tokens before this word
     taken = begin < number_to_choose(maskable, share)[:, None]
-    chosen = torch.zeros_like(maskable).scatter(1, order, taken)
-    return chosen & maskable
+    return Choice(place, taken & maskable.gather(1, place))
 
 
 def corrupt(
@@ -188,7 +201,11 @@ def maskable_positions(ids: Tensor, special: Sequence[int]) -> Tensor:
         special: ids of [PAD], [CLS], [SEP], [MASK]; [UNK] stands for a word and may be
             hidden.
     """
-    return ~torch.isin(ids, torch.tensor(special, device=ids.device))
+    largest = max(special, default=-1)
+    table = torch.ones(largest + 2, dtype=torch.bool, device=ids.device)
+    table[list(special)] = False  # the last entry stands for all ids above
+    place = ids.clamp(max=largest + 1).flatten()
+    return table.index_select(0, place).view_as(ids)
 
 
 def ordinary_ids(size: int, special: Sequence[int]) -> Tensor:
@@ -207,7 +224,7 @@ def ordinary_ids(size: int, special: Sequence[int]) -> Tensor:
 
 
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
-    """[B, T] in [0, 1), drawn where the generator is."""
+    """Of that shape, in [0, 1), drawn where the generator is."""
     drawn = torch.rand(like.shape, generator=generator, device=generator.device)
     return drawn.to(like.device)
 

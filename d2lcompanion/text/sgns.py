@@ -18,15 +18,13 @@ from d2lcompanion.text.checks import (
     require_vector_tables,
     require_weights,
 )
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_loss,
-    noise_distribution,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_loss
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.skip_gram_data import keep_probabilities, subsample
 from d2lcompanion.text.skip_gram_pairs import center_context_pairs, reduced_windows
 from d2lcompanion.text.token_stream import TokenStream, token_counts
 
+LONGEST = 1000.0  # a vector that was trained; one that exploded is longer
 LEAST_RATE = 1e-4  # of the first rate, as in word2vec's C program
 
 
@@ -146,18 +144,23 @@ def require_trainable(vectors: WordVectors, stream: TokenStream, size: int) -> T
 
 
 def require_converging(vectors: WordVectors, epoch: int, rate: float) -> None:
-    """Finite vectors.
+    """Vectors no longer than `LONGEST`, and finite.
+
+    The best scores are shifted PMI, so below the logarithm of the number of pairs, and
+    vectors of length 10 can have them; steps that are too large double lengths.
 
     Raises:
         FloatingPointError: otherwise; names a word, the epoch and its last rate.
     """
     for name, table in zip(("center", "context"), vectors, strict=True):
-        good = table.isfinite().all(1)
+        lengths = table.float().norm(dim=1)
+        good = lengths <= LONGEST  # nan is not
         if not bool(good.all()):
             word = int((~good).nonzero()[0, 0])
             raise FloatingPointError(
-                f"training diverged: the {name} vector of word {word} is not finite after "
-                f"epoch {epoch}, at the rate {rate:.3g}; take a smaller rate or step"
+                f"training diverged: the {name} vector of word {word} has the length "
+                f"{float(lengths[word]):.3g} after epoch {epoch}, at the rate {rate:.3g}; "
+                f"take a smaller rate or step"
             )
 
 
@@ -182,7 +185,7 @@ def train_on_pairs(
         batch_size: pairs of one step ≥ 1, whose gradients are added at the same point.
     Raises:
         ValueError: if the tables do not fit, or the corpus lacks a word.
-        FloatingPointError: if a vector is not finite at the end of an epoch.
+        FloatingPointError: if a vector has exploded at the end of an epoch.
     Source:
         Mikolov, Sutskever, Chen, Corrado & Dean (2013).
     """

@@ -18,7 +18,7 @@ from torch.nn.functional import logsigmoid, pad
 
 from d2lcompanion.text.block_layout import Layout, fitting_layout
 from d2lcompanion.text.checks import require_at_least
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import (
     EpochReport,
     Recipe,
@@ -182,7 +182,7 @@ def train_in_blocks(
             have one of PyTorch's threads (`torch.set_num_threads(1)`).
     Raises:
         ValueError: if the tables do not fit, the corpus lacks a word, or workers < 1.
-        FloatingPointError: if a vector is not finite at the end of an epoch.
+        FloatingPointError: if a vector has exploded at the end of an epoch.
     Source:
         Recht, Ré, Wright & Niu (2011) on updates without locks.
     """

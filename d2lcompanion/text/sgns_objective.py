@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from d2lcompanion.text.negative_sampling import noise_distribution
+from d2lcompanion.text.noise import noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors
 from d2lcompanion.text.sgns_blocks import Blocks
 from d2lcompanion.text.skip_gram_data import keep_probabilities

@@ -18,7 +18,7 @@ from d2lcompanion.text.checks import (
     require_shape,
     require_weights,
 )
-from d2lcompanion.text.negative_sampling import AliasSampler
+from d2lcompanion.text.noise import AliasSampler
 from d2lcompanion.text.skip_gram_pairs import (
     Pairs,
     pairs_in_reach,

@@ -15,7 +15,7 @@ from torch.nn.functional import embedding_bag, pad
 
 from d2lcompanion.text.checks import require_at_least
 from d2lcompanion.text.fasttext import FastText, NGrams, Rows
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.vocab import Vocab
 
 Track: TypeAlias = Callable[[range, str], Iterable[int]]

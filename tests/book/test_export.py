@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import nbformat
 import pytest
@@ -55,15 +54,6 @@ def test_outputs_are_kept(exported, page, language):
     cells = notebooks.code_cells(load(exported, page, language))
     assert sum(bool(cell.outputs) for cell in cells) >= len(cells) // 3
     assert all(cell.execution_count for cell in cells)
-
-
-@pytest.mark.nbval
-@pytest.mark.parametrize("page", project.chapters(), ids=[page.slug for page in project.chapters()])
-def test_it_executes_in_another_directory(exported, page, tmp_path):
-    file = shutil.copy(exported / "en" / f"{page.slug}.ipynb", tmp_path / "copy.ipynb")
-    notebook = nbformat.read(file, as_version=4)
-    notebooks.execute(notebook, tmp_path / "elsewhere")
-    assert all(cell.execution_count for cell in notebooks.code_cells(notebook))
 
 
 def test_a_readers_changes_are_kept(tmp_path):

@@ -10,15 +10,10 @@ import pytest
 
 from book._tools import project, references
 from book._tools.project import ROOT
+from tests.book.parts import CHAPTERS, PARTS, of
 
 FOLDER = Path(__file__).parent / "faults"
 LEAST = 3
-CHAPTERS = project.chapters()
-PARTS = ("optimization", "text")  # each has a class below: classes run side by side
-
-
-def of(part: str) -> list[project.Page]:
-    return [page for page in CHAPTERS if page.slug.startswith(f"{part}/")]
 
 
 def faults(page: project.Page) -> list[dict[str, str]]:
@@ -56,16 +51,6 @@ def planted(part: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("page", "fault"), cases)
 
 
-def with_settings(part: str) -> pytest.MarkDecorator:
-    settings = (("COURSE_THREADS", "2"), ("ATEN_CPU_CAPABILITY", "default"))
-    cases = [
-        pytest.param(page, variable, value, id=f"{page.slug}-{variable}")
-        for page in of(part)
-        for variable, value in settings
-    ]
-    return pytest.mark.parametrize(("page", "variable", "value"), cases)
-
-
 def check_that_it_is_caught(page: project.Page, fault: dict[str, str], copy: Path) -> None:
     for name in ("d2lcompanion", "book", "results", "tests/book/references"):
         ignore = shutil.ignore_patterns("__pycache__", "_static")
@@ -76,17 +61,6 @@ def check_that_it_is_caught(page: project.Page, fault: dict[str, str], copy: Pat
     text = target.read_text(encoding="utf-8")
     target.write_text(text.replace(fault["find"], fault["replace"]), encoding="utf-8")
     assert references.first_difference(page, "zh", copy) != ""
-
-
-def check_the_digits(
-    page: project.Page, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two threads sum in another order; without vector instructions functions round otherwise."""
-    monkeypatch.setenv(variable, value)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # threads that wait leave the core to others
-    environment = project.execution_environment()
-    assert value in (environment["OMP_NUM_THREADS"], environment.get("ATEN_CPU_CAPABILITY"))
-    assert references.first_difference(page, "en") == ""
 
 
 @pytest.mark.nbval
@@ -103,23 +77,3 @@ class TestFaultsOfText:
     @planted("text")
     def test_the_chapter_catches_the_fault(self, page, fault, tmp_path):
         check_that_it_is_caught(page, fault, tmp_path)
-
-
-@pytest.mark.nbval
-@pytest.mark.slow
-class TestDigitsOfOptimization:
-    @with_settings("optimization")
-    def test_they_depend_neither_on_threads_nor_on_the_processor(
-        self, page, variable, value, monkeypatch
-    ):
-        check_the_digits(page, variable, value, monkeypatch)
-
-
-@pytest.mark.nbval
-@pytest.mark.slow
-class TestDigitsOfText:
-    @with_settings("text")
-    def test_they_depend_neither_on_threads_nor_on_the_processor(
-        self, page, variable, value, monkeypatch
-    ):
-        check_the_digits(page, variable, value, monkeypatch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from bs4 import BeautifulSoup
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -254,6 +255,21 @@ def test_nothing_overflows_the_page(chrome, address, page, width):
         "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
     )
     assert scroll <= inner
+
+
+MARKUP = re.compile(r"\|\s*:?-{2,}|\\[A-Za-z\"'^~{]|\]\(|\*\*|`|\$|\{[a-z:]+\}")
+NOT_PROSE = "pre, code, .katex, .math, script, style, .cell_output"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_markup_is_left(page):
+    """A table that its own | has broken, LaTeX in a citation, bold type that does not close."""
+    text = (ROOT / SITE / f"{page}.html").read_text(encoding="utf-8")
+    article = BeautifulSoup(text, "html.parser").select_one("article.bd-article")
+    assert article is not None
+    for part in article.select(NOT_PROSE):
+        part.decompose()
+    assert list(article.find_all(string=MARKUP)) == []
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.startswith("zh/")])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pooch
 import pytest
 
-from d2lcompanion.data import registry
+from d2lcompanion.data import mirrors
 from d2lcompanion.data.registry import ENTRIES, REGISTRY, Checksum, Entry, data_directory, fetch
 
 GOOD, OTHER = b"1,2,3\n" * 1000, b"<html>moved</html>"
@@ -114,7 +114,7 @@ def test_mirrors_are_tried_in_order(server, folder, monkeypatch):
 
 
 def test_a_mirror_that_does_not_answer_is_left(server, folder, monkeypatch):
-    monkeypatch.setattr(registry, "TIMEOUT", 0.1)
+    monkeypatch.setattr(mirrors, "TIMEOUT", 0.1)
     register(monkeypatch, server.url("slow"), server.url("good"), checksum=SHA256)
     assert fetch("toy").read_bytes() == GOOD
     assert server.requests == {"/slow": 1, "/good": 1}

@@ -7,11 +7,17 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from d2lcompanion.experiments import approximate_cost, approximate_training, shifted_pmi
+from d2lcompanion.experiments import (
+    approximate_cost,
+    approximate_training,
+    optimal_scores,
+    shifted_pmi,
+)
 from d2lcompanion.experiments.approximate_steps import STEPS, operations
 from d2lcompanion.experiments.skip_gram_objectives import as_pairs, objectives
 from d2lcompanion.experiments.word_windows import Corpus, prepare
-from d2lcompanion.text.negative_sampling import noise_distribution, optimal_score
+from d2lcompanion.text.negative_sampling import optimal_score
+from d2lcompanion.text.noise import noise_distribution
 from d2lcompanion.training.experiment import RunContext
 from d2lcompanion.training.progress import silent
 from d2lcompanion.training.settings import Settings
@@ -120,18 +126,18 @@ def test_the_cost_is_what_torch_counts():
 
 
 def test_the_fit_reaches_the_optimum_and_its_loss():
-    pairs = shifted_pmi.count(12, 3, seed=0)
-    found = shifted_pmi.free(pairs, 0.75, 2, iterations=600, seed=0)
+    pairs = optimal_scores.count(12, 3, seed=0)
+    found = optimal_scores.free(pairs, 0.75, 2, iterations=600, seed=0)
     assert found["rms"] < 1e-2 < found["wrong_rms"]
     assert 0 <= found["gap"] < 1e-5
     noise = noise_distribution(pairs.word, 0.75)
     best = optimal_score(pairs.joint, pairs.word[:, None], noise, 2)
-    same = shifted_pmi.distance(best, best, pairs.joint > 0)
+    same = optimal_scores.distance(best, best, pairs.joint > 0)
     assert same.rms == 0
     assert same.correlation == pytest.approx(1)
-    low = shifted_pmi.by_dimension(pairs, (2, 12), iterations=300, seed=0)
+    low = optimal_scores.by_dimension(pairs, (2, 12), iterations=300, seed=0)
     assert low[2].correlation < low[12].correlation
-    assert shifted_pmi.normalizers(pairs, 5, iterations=600, seed=0)["log_z"] < 0.05
+    assert optimal_scores.normalizers(pairs, 5, iterations=600, seed=0)["log_z"] < 0.05
 
 
 def test_bad_presets_are_named():

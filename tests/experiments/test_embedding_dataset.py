@@ -8,15 +8,9 @@ import pytest
 import torch
 
 from d2lcompanion.data.registry import REGISTRY
-from d2lcompanion.experiments.embedding_dataset import (
-    PRESETS,
-    Preset,
-    count_filling,
-    distance_shares,
-    memory_by_size,
-    prepare,
-    seconds_by_size,
-)
+from d2lcompanion.experiments.embedding_dataset import PRESETS, distance_shares, prepare
+from d2lcompanion.experiments.embedding_dataset_cost import memory_by_size, seconds_by_size
+from d2lcompanion.experiments.minibatch_filling import count_filling
 from d2lcompanion.experiments.streaming_memory import peak_memory, read_whole, stream_pass
 from d2lcompanion.experiments.text_corpora import (
     READERS,
@@ -86,8 +80,10 @@ def test_shares_by_distance_are_the_weights_of_reduced_windows(sentences):
 
 
 def test_seconds_are_taken_on_rising_parts(sentences):
-    preset = Preset("zipf", 1, 5, 1e-3, 2, 2, 64, parts=(0.1, 0.5), files=())
-    tokens, seconds = seconds_by_size(sentences, preset, seeded())
+    layout = {"max_window": 2, "negatives": 2, "batch_size": 64}
+    tokens, seconds = seconds_by_size(
+        sentences, (0.1, 0.5), seeded(), min_count=5, threshold=1e-3, **layout
+    )
     assert tokens == [sum(map(len, sentences[:300])), sum(map(len, sentences[:1500]))]
     assert all(second > 0 for second in seconds)
 

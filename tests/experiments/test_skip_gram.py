@@ -9,7 +9,7 @@ import torch
 from d2lcompanion.data.wikipedia import load_wikipedia
 from d2lcompanion.data.word_similarity import load_wordsim353
 from d2lcompanion.experiments import skip_gram, skip_gram_speed, skip_gram_sweep
-from d2lcompanion.experiments.skip_gram import Preset, prepare, rated_cosines, train
+from d2lcompanion.experiments.skip_gram import Preset, rated_cosines
 from d2lcompanion.experiments.skip_gram_peers import (
     PeerVectors,
     d2l_epoch,
@@ -17,9 +17,11 @@ from d2lcompanion.experiments.skip_gram_peers import (
     in_order_of,
     masked_loss,
 )
+from d2lcompanion.experiments.skip_gram_training import Task, prepare, train
 from d2lcompanion.text.block_layout import Layout
 from d2lcompanion.text.negative_sampling import negative_sampling_loss
 from d2lcompanion.text.sgns import Recipe, train_on_pairs
+from d2lcompanion.text.sgns_blocks import train_in_blocks
 from d2lcompanion.text.sgns_objective import expected_loss
 from d2lcompanion.text.similarity import cosine, word_similarity
 from d2lcompanion.text.token_stream import decode
@@ -36,7 +38,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @pytest.fixture(scope="module")
-def task() -> skip_gram.Task:
+def task() -> Task:
     return prepare("wikipedia", min_count=60, held_out=0.05, threshold=1e-3, seed=0)
 
 
@@ -57,7 +59,7 @@ def test_parts_share_no_sentence_and_the_probe_is_thinned(task):
 def test_curves_are_those_of_the_vectors_and_fall(task):
     recipe = Recipe(dimension=8, epochs=2)
     for trainer, options in (
-        (skip_gram.train_in_blocks, {}),
+        (train_in_blocks, {}),
         (train_on_pairs, {"batch_size": 4096}),
     ):
         found = train(task, recipe, seeded(), trainer, **options)

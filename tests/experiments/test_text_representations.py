@@ -1,6 +1,7 @@
 """The comparison on a small task: parts do not overlap, counts are scikit-learn's, runs repeat."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,20 @@ import torch
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from d2lcompanion.experiments import text_representations as experiment
+from d2lcompanion.experiments.fasttext_probe import (
+    choose_fasttext,
+    measure_fasttext,
+    study_pairs,
+)
 from d2lcompanion.experiments.linear_probe import choose
+from d2lcompanion.experiments.representation_measures import learning_curve, measure
+from d2lcompanion.experiments.representation_study import (
+    Preset,
+    Study,
+    documents_of,
+    labels_of,
+    prepare,
+)
 from d2lcompanion.experiments.text_features import (
     by_average,
     by_characters,
@@ -17,26 +30,16 @@ from d2lcompanion.experiments.text_features import (
     numbers_a_row,
     representations,
 )
-from d2lcompanion.experiments.text_representations import (
-    CURVES,
-    LABELS,
-    Preset,
-    choose_fasttext,
-    documents_of,
-    labels_of,
-    learning_curve,
-    measure,
-    measure_fasttext,
-    prepare,
-)
+from d2lcompanion.experiments.text_representations import CURVES, LABELS
 from d2lcompanion.experiments.unlabelled_vectors import learn_glove, with_unseen_words
+from d2lcompanion.experiments.weighing import gains, weighings
 from d2lcompanion.text.vocab import Vocab
 
 SMALL = Preset(120, (12, 4, 8), (2, 12), 5, 8, 1, 1, 1, 3)
 
 
 @pytest.fixture(scope="module")
-def study() -> experiment.Study:
+def study() -> Study:
     return prepare(SMALL, 0)
 
 
@@ -71,6 +74,42 @@ def test_counts_are_scikit_learn_s(study, parts, name):
     }[name].fit(parts[0])
     for ours, documents in zip(made, parts, strict=True):
         assert abs(ours - theirs.transform(documents)).max() < 1e-14
+
+
+@pytest.mark.parametrize("name", list(weighings()))
+def test_weighings_are_scikit_learn_s(parts, name):
+    made = weighings()[name](parts).features
+    theirs = TfidfVectorizer(
+        tokenizer=list, preprocessor=lambda x: x, token_pattern=None, lowercase=False,
+        use_idf="idf" in name, sublinear_tf="log" in name, norm="l2" if "norm" in name else None,
+    ).fit(parts[0])  # fmt: skip
+    for ours, documents in zip(made, parts, strict=True):
+        assert abs(ours - theirs.transform(documents)).max() < 1e-12
+
+
+def test_gains_are_averages_over_the_other_parts():
+    numbers = {"none": 0, "idf": 4, "log": 1, "norm": 2, "idf+log": 5, "idf+norm": 6, "log+norm": 3}
+    numbers["idf+log+norm"] = 11  # 4 of idf, 1 of log, 2 of norm, and 4 of all together
+    runs = [SimpleNamespace(metric=lambda key, s=s: s * numbers[key.split(".")[1]]) for s in (1, 2)]
+    assert set(numbers) == set(weighings())
+    for part, expected in (("idf", 5), ("log", 2), ("norm", 3)):
+        assert gains(runs, part) == [expected, 2 * expected]
+    with pytest.raises(ValueError, match="got 'tf'"):
+        gains(runs, "tf")
+
+
+def test_pairs_are_counted_like_scikit_learn_s(study, parts):
+    found = study_pairs(study, parts, SMALL, 0, 1.0)
+    pairs = CountVectorizer(
+        ngram_range=(2, 2), tokenizer=list, preprocessor=lambda x: x, token_pattern=None,
+        lowercase=False,
+    )  # fmt: skip
+    held = (pairs.fit_transform(parts[0]) > 0).sum(0)
+    assert found["distinct"] == held.size
+    assert found["in_one"] == pytest.approx((held == 1).mean())
+    tokens = sum(len(words) - 1 for words in parts[2])
+    assert found["unseen"] == pytest.approx(1 - pairs.transform(parts[2]).sum() / tokens)
+    assert 0.1 < found["wide"] <= 1 > found["long"] > 0.1
 
 
 def test_characters_are_scikit_learn_s(parts):
@@ -155,8 +194,8 @@ def test_vectors_repeat(study):
 def test_bad_presets_are_named():
     with pytest.raises(ValueError, match="dimension must be ≥ 1, got 0"):
         Preset(60, (4, 4, 4), (4,), 5, 0, 1, 1, 1, 1)
-    with pytest.raises(ValueError, match="rates must be 5 positive numbers"):
-        Preset(60, (4, 4, 4), (4,), 5, 5, 1, 1, 1, 1, (1.0,))
+    with pytest.raises(ValueError, match=r"rates must be positive numbers, got \(1.0, 0.0\)"):
+        Preset(60, (4, 4, 4), (4,), 5, 5, 1, 1, 1, 1, (1.0, 0.0))
     with pytest.raises(ValueError, match=r"labels must rise from ≥ 1 to 4, got \(1, 3\)"):
         Preset(60, (4, 4, 4), (1, 3), 5, 5, 1, 1, 1, 1)
 

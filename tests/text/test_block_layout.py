@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from d2lcompanion.text.block_layout import Layout, block_work, pair_work
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors, step_on_pairs
 from d2lcompanion.text.sgns_blocks import BlockSteps, step_on_blocks
 from d2lcompanion.text.token_stream import TokenStream

@@ -11,12 +11,11 @@ from d2lcompanion.text.hierarchical_softmax import (
     huffman_codes,
 )
 from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
     negative_sampling_gradients,
     negative_sampling_loss,
-    noise_distribution,
     optimal_score,
 )
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 
 LN2, LN3 = math.log(2), math.log(3)
 

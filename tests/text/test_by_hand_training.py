@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from d2lcompanion.text.block_layout import Layout
-from d2lcompanion.text.negative_sampling import AliasSampler
+from d2lcompanion.text.noise import AliasSampler
 from d2lcompanion.text.sgns import Recipe, WordVectors, step_on_pairs
 from d2lcompanion.text.sgns_blocks import BlockSteps
 from d2lcompanion.text.skip_gram_pairs import reduced_windows

@@ -5,11 +5,9 @@ import math
 import pytest
 import torch
 
+from d2lcompanion.text.cbow import cbow_gradients, cbow_log_likelihood, cbow_log_probabilities
 from d2lcompanion.text.similarity import analogy, average_ranks, cosine, spearman, unit
 from d2lcompanion.text.word2vec import (
-    cbow_gradients,
-    cbow_log_likelihood,
-    cbow_log_probabilities,
     skip_gram_gradients,
     skip_gram_log_likelihood,
     skip_gram_log_probabilities,

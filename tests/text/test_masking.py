@@ -111,14 +111,14 @@ def test_erratum_e18_in_d2l_a_random_word_can_be_a_special_token():
 def test_every_place_is_chosen_as_often():
     """Each of 20 places with k/20 = 3/20."""
     maskable = torch.ones(20_000, 20, dtype=torch.bool)
-    share = choose_tokens(maskable, seeded()).double().mean(0)
+    share = choose_tokens(maskable, seeded()).mark(maskable.shape[1]).double().mean(0)
     assert float((share - 0.15).abs().max()) < 4 * math.sqrt(0.15 * 0.85 / 20_000)
 
 
 def test_pairs_of_places_are_chosen_as_subsets_of_fixed_size_are():
     """P(both) = k(k − 1)/(n(n − 1)) without replacement, not (k/n)²."""
     maskable = torch.ones(40_000, 10, dtype=torch.bool)
-    chosen = choose_tokens(maskable, seeded(), share=0.3)
+    chosen = choose_tokens(maskable, seeded(), share=0.3).mark(maskable.shape[1])
     both = float((chosen[:, 0] & chosen[:, 7]).double().mean())
     exact = 3 * 2 / 90
     assert abs(both - exact) < 4 * math.sqrt(exact / 40_000) < abs(0.09 - exact)
@@ -134,7 +134,7 @@ def test_whole_words_are_whole_and_just_enough(lengths, seed, share):
     words = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[None]
     maskable = torch.ones_like(words, dtype=torch.bool)
     maskable[0, words[0] == 0] = len(lengths) == 1  # the first word stands for [CLS]
-    chosen = choose_words(maskable, words, seeded(seed), share=share)
+    chosen = choose_words(maskable, words, seeded(seed), share=share).mark(words.shape[1])
     taken = {int(w) for w in words[chosen]}
     assert torch.equal(chosen[0], torch.isin(words[0], torch.tensor(sorted(taken))))
     k = int(number_to_choose(maskable, share))
@@ -147,7 +147,7 @@ def test_words_of_one_token_are_tokens():
     """Then exactly k are chosen, each as often."""
     words = torch.arange(20).expand(20_000, 20)
     maskable = torch.ones(20_000, 20, dtype=torch.bool)
-    chosen = choose_words(maskable, words, seeded())
+    chosen = choose_words(maskable, words, seeded()).mark(words.shape[1])
     assert bool((chosen.sum(1) == 3).all())
     share = chosen.double().mean(0)
     assert float((share - 0.15).abs().max()) < 4 * math.sqrt(0.15 * 0.85 / 20_000)

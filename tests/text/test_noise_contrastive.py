@@ -6,12 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_loss,
-    noise_distribution,
-    optimal_score,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_loss, optimal_score
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.noise_contrastive import (
     corrected_log_probabilities,
     expected_logistic_loss,

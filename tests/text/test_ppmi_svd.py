@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import TruncatedSVD
 
-from d2lcompanion.text.negative_sampling import noise_distribution, optimal_score
+from d2lcompanion.text.negative_sampling import optimal_score
+from d2lcompanion.text.noise import noise_distribution
 from d2lcompanion.text.ppmi_svd import ppmi, require_counts, svd_vectors
 
 

@@ -7,11 +7,8 @@ import torch
 from gensim.models import Word2Vec
 from gensim.models.keyedvectors import prep_vectors
 
-from d2lcompanion.text.negative_sampling import (
-    negative_sampling_gradients,
-    noise_distribution,
-    optimal_score,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_gradients, optimal_score
+from d2lcompanion.text.noise import noise_distribution
 from d2lcompanion.text.sgns import (
     Recipe,
     WordVectors,

@@ -9,12 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2lcompanion.text.block_layout import Layout, fitting_layout
-from d2lcompanion.text.negative_sampling import (
-    AliasSampler,
-    negative_sampling_gradients,
-    negative_sampling_loss,
-    noise_distribution,
-)
+from d2lcompanion.text.negative_sampling import negative_sampling_gradients, negative_sampling_loss
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors, initial_vectors, train_on_pairs
 from d2lcompanion.text.sgns_blocks import (
     Blocks,
@@ -178,9 +174,26 @@ def test_a_step_with_too_many_tokens_of_a_word_diverges_and_is_reported():
     stream, recipe = topics(400), Recipe(dimension=8, window=3, epochs=15, threshold=1.0)
     vectors = initial_vectors(20, 8, seeded())
     with pytest.raises(
-        FloatingPointError, match=r"center vector of word \d+ is not finite after epoch \d+, at the"
+        FloatingPointError,
+        match=r"center vector of word \d+ has the length \S+ after epoch \d+, at the",
     ):
         list(train_in_blocks(vectors, stream, recipe, seeded(), layout=Layout()))
+
+
+def test_vectors_that_exploded_and_are_finite_are_reported():
+    """Three epochs at four times the usual rate: lengths of 100,000, of 2 at the usual one."""
+    stream, lengths = topics(400), []
+    for rate in (0.025, 0.1):
+        recipe = Recipe(dimension=8, window=3, epochs=3, threshold=1.0, rate=rate)
+        vectors, failed = initial_vectors(20, 8, seeded()), ""
+        try:
+            list(train_in_blocks(vectors, stream, recipe, seeded()))
+        except FloatingPointError as error:
+            failed = str(error)
+        lengths.append(float(vectors.center.norm(dim=1).max()))
+        assert math.isfinite(lengths[-1])
+        assert ("has the length" in failed) == (lengths[-1] > 1000)
+    assert lengths[0] < 10 < 10_000 < lengths[1]
 
 
 def test_the_fitting_layout_is_the_largest_that_is_not_crowded():

@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from d2lcompanion.text.block_layout import Layout
-from d2lcompanion.text.negative_sampling import AliasSampler, noise_distribution, optimal_score
+from d2lcompanion.text.negative_sampling import optimal_score
+from d2lcompanion.text.noise import AliasSampler, noise_distribution
 from d2lcompanion.text.sgns import Recipe, WordVectors
 from d2lcompanion.text.sgns_blocks import BlockSteps, block_loss
 from d2lcompanion.text.sgns_objective import (

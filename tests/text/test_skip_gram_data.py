@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d2lcompanion.text.negative_sampling import AliasSampler
+from d2lcompanion.text.noise import AliasSampler
 from d2lcompanion.text.pair_counts import expected_pairs, kept_moments, pair_count_moments
 from d2lcompanion.text.skip_gram_data import (
     batchify,

@@ -7,10 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d2lcompanion.text.cbow import cbow_gradients, cbow_log_likelihood, cbow_log_probabilities
 from d2lcompanion.text.word2vec import (
-    cbow_gradients,
-    cbow_log_likelihood,
-    cbow_log_probabilities,
     skip_gram_gradients,
     skip_gram_log_likelihood,
     skip_gram_log_probabilities,

@@ -1,7 +1,11 @@
 """Tables of results: both languages, a dash where nothing was measured."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from markdown_it import MarkdownIt
+
+from d2lcompanion.training.experiment import Text
 from d2lcompanion.training.results import write_result
 from d2lcompanion.training.results_table import format_number, report, results_table
 
@@ -35,6 +39,16 @@ def test_the_chinese_table_has_the_same_numbers(experiment, directory):
     lines = results_table(experiment, "zh", directory=directory).splitlines()
     assert lines[0] == "| 规模 | 步数 | 总和 | 种子数 | 用时（秒） | 硬件 |"
     assert lines[2] == "| `ci`, cpu, fp64 | 3 | 2.00 ± 1.4 | 2 | 1 | Abacus（1 线程） |"
+
+
+def test_a_bar_in_a_heading_does_not_end_its_cell(experiment, directory):
+    """Rendered by the parser of the site, the table has as many columns in each row."""
+    header = Text("largest |log Z|", "最大的 |log Z|")
+    columns = (experiment.columns[0]._replace(header=header),)
+    table = results_table(replace(experiment, columns=columns), "en", directory=directory)
+    rows = [t for t in MarkdownIt().enable("table").parse(table) if t.type == "inline"]
+    assert rows[1].content == "largest |log Z|"
+    assert len(rows) == 4 * 5  # heading and three scales; scale, one column, seeds, seconds, hardware
 
 
 def test_nothing_measured_is_all_dashes(experiment, tmp_path):

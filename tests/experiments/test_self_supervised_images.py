@@ -204,7 +204,7 @@ def test_presets_refuse(changes, message):
     ("scale", "seeds", "winners"), [("ci", 5, ["mae"]), ("laptop", 3, ["mae", "simclr"])]
 )
 def test_committed_runs_say_what_the_chapter_says(scale, seeds, winners):
-    """Three epochs of SimCLR are too few to be sure of a gain."""
+    """A painter gains much; SimCLR, for certain, only with its longer training."""
     runs = [r for r in read_results(experiment=experiment.EXPERIMENT.name) if r.scale == scale]
     random = {"mae": "random_transformer", "simclr": "random_conv"}
     for name in winners:

@@ -63,6 +63,18 @@ def require_finite(name: str, x: Tensor) -> None:
     raise ValueError(f"{name} must be finite, got {float(x[first])} at {list(first)}")
 
 
+def require_images(name: str, x: Tensor) -> None:
+    """[n, c, H, W] of floats, none of the sizes 0. No value is read.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if x.ndim != 4 or 0 in x.shape or not x.is_floating_point():
+        raise ValueError(
+            f"{name} must be [n, c, H, W] of floats, got shape {list(x.shape)}, {x.dtype}"
+        )
+
+
 def require_last_four(name: str, x: Tensor, convention: str) -> None:
     """[..., 4] of finite floats.
 

@@ -64,3 +64,10 @@ def test_the_first_bad_row_is_named():
         checks.require_boxes("r", rows, positive=True)
     with pytest.raises(ValueError, match=r"^r: last dimension must be 4 \(.*\), got \(\)$"):
         checks.require_boxes("r", torch.tensor(1.0))
+
+
+def test_images_have_four_sizes_and_are_floats():
+    checks.require_images("x", torch.zeros(2, 1, 3, 3))
+    for bad in (torch.zeros(2, 3, 3), torch.zeros(0, 1, 3, 3), torch.zeros(2, 1, 3, 3).long()):
+        with pytest.raises(ValueError, match=r"^x must be \[n, c, H, W\] of floats, got shape"):
+            checks.require_images("x", bad)

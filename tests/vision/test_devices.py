@@ -13,7 +13,17 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 import d2lcompanion.vision
-from d2lcompanion.vision import anchors, boxes, checks, nms
+from d2lcompanion.vision import (
+    anchors,
+    boxes,
+    checks,
+    contrastive,
+    masked_autoencoder,
+    nms,
+    patches,
+    views,
+)
+from d2lcompanion.vision.masked_autoencoder import MaskedAutoencoder, MaskedConfig
 from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu, public_functions, tensors
 
 
@@ -25,9 +35,26 @@ def padded(*shape: int) -> Tensor:
     return gpu(*shape, dtype=torch.bool)
 
 
+def drawn() -> torch.Generator:
+    return torch.Generator("cpu")
+
+
+def paint() -> list[Tensor]:
+    """Three images of nine patches, four of them visible; the loss, and all nine at once."""
+    config = MaskedConfig((1, 6, 6), patch=2, width=8, layers=1, heads=2, decoder_width=4)
+    with torch.device("cuda"):
+        model = MaskedAutoencoder(config, None)
+    squares = patches.patchify(gpu(3, 1, 6, 6), 2)
+    order = patches.random_masking(3, 9, 0.55, drawn(), "cuda")
+    painted = model(squares, order, patches.visible_patches(9, 0.55))
+    return [*painted, masked_autoencoder.hidden_loss(painted, squares),
+            model.encoder.features(gpu(3, 1, 6, 6))]  # fmt: skip
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "checks.require_shape": lambda: checks.require_shape("x", gpu(3), [3]),
     "checks.require_finite": lambda: checks.require_finite("x", gpu(3)),
+    "checks.require_images": lambda: checks.require_images("x", gpu(3, 1, 4, 4)),
     "checks.require_last_four": lambda: checks.require_last_four("x", gpu(3, 4), "a, b, c, d"),
     "checks.require_boxes": lambda: checks.require_boxes("x", gpu(3, 4), positive=True),
     "checks.require_sizes": lambda: checks.require_sizes("x", gpu(3, 4), "x, y, w, h"),
@@ -56,6 +83,27 @@ CASES: dict[str, Callable[[], Any]] = {
         anchors.match_anchors(gpu(5, 4), gpu(2, 3, 4), valid=padded(2, 3)),
     ],
     "anchors.assign_targets": lambda: anchors.assign_targets(gpu(5, 4), gpu(2, 3, 5)),
+    "contrastive.nt_xent": lambda: contrastive.nt_xent(gpu(6, 4)),
+    "contrastive.view_scores": lambda: contrastive.view_scores(gpu(6, 4)),
+    "contrastive.partner_accuracy": lambda: contrastive.partner_accuracy(gpu(6, 4)),
+    "contrastive.alignment": lambda: contrastive.alignment(gpu(6, 4)),
+    "contrastive.uniformity": lambda: contrastive.uniformity(gpu(6, 4)),
+    "contrastive.require_view_pairs": lambda: contrastive.require_view_pairs("z", gpu(6, 4)),
+    "views.random_view": lambda: views.random_view(
+        gpu(3, 1, 6, 6), views.ViewRecipe(erase=0.2), drawn()
+    ),
+    "views.random_resized_crop": lambda: views.random_resized_crop(
+        gpu(3, 1, 6, 6), drawn(), smallest=0.3
+    ),
+    "views.random_flip": lambda: views.random_flip(gpu(3, 1, 6, 6), drawn()),
+    "views.random_jitter": lambda: views.random_jitter(gpu(3, 1, 6, 6), drawn(), strength=0.4),
+    "views.random_erase": lambda: views.random_erase(gpu(3, 1, 6, 6), drawn(), largest=0.4),
+    "patches.patchify": lambda: patches.patchify(gpu(3, 1, 6, 6), 2),
+    "patches.unpatchify": lambda: patches.unpatchify(gpu(3, 9, 4), 2, (1, 6, 6)),
+    "patches.random_masking": lambda: patches.random_masking(3, 9, 0.5, drawn(), "cuda"),
+    "patches.normalize_patches": lambda: patches.normalize_patches(gpu(3, 9, 4)),
+    "patches.take": lambda: patches.take(gpu(3, 9, 4), classes(3, 2)),
+    "masked_autoencoder.hidden_loss": paint,
 }
 # It ranks on the CPU what it is given: a fake tensor has no values to move.
 ON_THE_CPU = {"detection_metrics.average_precision"}
@@ -63,7 +111,10 @@ PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
     "checks.require_at_least",
+    "contrastive.least_nt_xent",
+    "patches.visible_patches",
 }
+WEIGHTS = {"masked_autoencoder.initialize"}  # in `paint`, before they move to the GPU
 
 
 @pytest.mark.parametrize("call", CASES.values(), ids=list(CASES))
@@ -83,7 +134,9 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
 
 
 def test_every_public_function_has_a_case():
-    assert public_functions(d2lcompanion.vision) == {*CASES, *ON_THE_CPU, *PLAIN_NUMBERS}
+    assert public_functions(d2lcompanion.vision) == {
+        *CASES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+    }  # fmt: skip
 
 
 def test_boxes_and_anchors_on_different_devices_raise():

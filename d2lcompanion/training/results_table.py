@@ -126,5 +126,7 @@ def _hardware(run: Result, lang: str) -> str:
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     align = [":--", *["--:"] * (len(header) - 2), ":--"]
-    lines = ([cell.replace("|", r"\|") for cell in row] for row in (header, align, *rows))
+    lines = (
+        [cell.replace("|", r"\|") for cell in row] for row in (header, align, *rows)
+    )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -103,9 +103,7 @@ def apply_operations(
         raise ValueError(f"magnitude must be ≤ {STRONGEST}, got {magnitude}")
     result = images.clone()
     for names in (GEOMETRIC, *((name,) for name in OPERATIONS[6:])):
-        first = OPERATIONS.index(names[0])
-        drew = (chosen >= first) & (chosen < first + len(names))
-        rows = drew.nonzero().flatten()
+        rows = _rows(chosen, names)
         if len(rows) > 0:
             part = images[rows]
             if names is GEOMETRIC:
@@ -114,6 +112,12 @@ def apply_operations(
             else:
                 result[rows] = _tone(names[0], part, sign[rows], magnitude)
     return result
+
+
+def _rows(chosen: Tensor, names: tuple[str, ...]) -> Tensor:
+    """The images that drew one of the names, which are neighbours in OPERATIONS."""
+    first = OPERATIONS.index(names[0])
+    return ((chosen >= first) & (chosen < first + len(names))).nonzero().flatten()
 
 
 def _matrices(images: Tensor, chosen: Tensor, sign: Tensor, magnitude: int) -> Tensor:

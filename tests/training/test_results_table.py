@@ -48,7 +48,9 @@ def test_a_bar_in_a_heading_does_not_end_its_cell(experiment, directory):
     table = results_table(replace(experiment, columns=columns), "en", directory=directory)
     rows = [t for t in MarkdownIt().enable("table").parse(table) if t.type == "inline"]
     assert rows[1].content == "largest |log Z|"
-    assert len(rows) == 4 * 5  # heading and three scales; scale, one column, seeds, seconds, hardware
+    assert (
+        len(rows) == 4 * 5
+    )  # heading and three scales; scale, one column, seeds, seconds, hardware
 
 
 def test_nothing_measured_is_all_dashes(experiment, tmp_path):

@@ -190,7 +190,9 @@ def _blocks(images: Tensor, steps: Sequence[tuple[_Step, Tensor]]) -> Tensor:
             part = factor[start : start + count].to(images.dtype)
             block = step(block, part[:, None, None, None])
         done.append(block)
-    return torch.cat(done) if steps else images.clone()
+    if not steps:
+        return images.clone()
+    return done[0] if len(done) == 1 else torch.cat(done)
 
 
 def _gray(x: Tensor) -> Tensor:
@@ -212,13 +214,13 @@ def _contrast(x: Tensor, factor: Tensor) -> Tensor:
 
 def _saturation(x: Tensor, factor: Tensor) -> Tensor:
     if x.shape[1] == 1:
-        return x
+        return x.clone()
     return (x * factor).add_(_gray(x) * (1 - factor)).clamp_(0, 1)
 
 
 def _hue(x: Tensor, turn: Tensor) -> Tensor:
     if x.shape[1] == 1:
-        return x
+        return x.clone()
     red, green, blue = x.unbind(1)
     value = x.amax(1)
     delta = value - x.amin(1)

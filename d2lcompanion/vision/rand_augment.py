@@ -105,12 +105,13 @@ def apply_operations(
     for names in (GEOMETRIC, *((name,) for name in OPERATIONS[6:])):
         rows = _rows(chosen, names)
         if len(rows) > 0:
-            part = images[rows]
+            part = images.index_select(0, rows)
             if names is GEOMETRIC:
                 matrices = _matrices(part, chosen[rows], sign[rows], magnitude)
-                result[rows] = warp(part, matrices)
+                changed = warp(part, matrices)
             else:
-                result[rows] = _tone(names[0], part, sign[rows], magnitude)
+                changed = _tone(names[0], part, sign[rows], magnitude)
+            result.index_copy_(0, rows, changed)
     return result
 
 

@@ -7,7 +7,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from d2lcompanion.vision.checks import require_pixels, require_range, require_shape
 
@@ -73,14 +72,20 @@ def equalize(images: Tensor) -> Tensor:
     require_pixels("images", images)
     byte = (images * (LEVELS - 1e-3)).to(torch.int64).flatten(2)  # [N, C, HW]
     counts = byte.new_zeros((*byte.shape[:2], LEVELS))
-    counts.scatter_add_(2, byte, torch.ones_like(byte))
-    brightest = byte.amax(2, keepdim=True)
-    step = (byte.shape[2] - counts.gather(2, brightest)) // (LEVELS - 1)
+    counts.scatter_add_(2, byte, byte.new_ones(1).expand_as(byte))
+    step = (byte.shape[2] - _count_of_brightest(counts)) // (LEVELS - 1)
     below = counts.cumsum(2) - counts
-    safe = step.clamp(min=1)
-    curve = ((below + step // 2) // safe).clamp_(max=LEVELS - 1)
-    spread = torch.where(step > 0, curve.gather(2, byte), byte)
-    return (spread.to(images.dtype) / (LEVELS - 1)).view_as(images)
+    curve = ((below + step // 2) // step.clamp(min=1)).clamp_(max=LEVELS - 1)
+    same = torch.arange(LEVELS, device=images.device)
+    table = torch.where(step > 0, curve, same).to(images.dtype) / (LEVELS - 1)
+    return table.gather(2, byte).view_as(images)
+
+
+def _count_of_brightest(counts: Tensor) -> Tensor:
+    """Of [..., levels], how many pixels have the highest level that occurs: [..., 1]."""
+    levels = torch.arange(counts.shape[-1], device=counts.device)
+    highest = torch.where(counts > 0, levels, 0).amax(-1, keepdim=True)
+    return counts.gather(-1, highest)
 
 
 def adjust_sharpness(images: Tensor, factor: Tensor) -> Tensor:
@@ -98,10 +103,9 @@ def adjust_sharpness(images: Tensor, factor: Tensor) -> Tensor:
     require_range("factor", factor, 0, math.inf)
     if min(images.shape[2:]) < 3:
         return images.clone()
-    channels = images.shape[1]
-    kernel = images.new_ones(channels, 1, 3, 3)
-    kernel[:, :, 1, 1] = 5
-    smooth = conv2d(images, kernel / 13, groups=channels)
+    three = images[:, :, :-2] + images[:, :, 1:-1] + images[:, :, 2:]
+    smooth = three[..., :-2] + three[..., 1:-1] + three[..., 2:]
+    smooth = smooth.add_(images[:, :, 1:-1, 1:-1], alpha=4).div_(13)
     f = factor.to(images.dtype)[:, None, None, None]
     result = images.clone()
     inner = result[:, :, 1:-1, 1:-1]

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from d2lcompanion.vision import draws
 from d2lcompanion.vision.boxes import clip_boxes
@@ -112,15 +112,20 @@ def warp(
     require_shape("matrices", matrices, (len(images), 2, 3))
     height, width = images.shape[-2:]
     h, w = (height, width) if size is None else size
-    source = invert_matrices(matrices.to(images.dtype))
-    # grid_sample counts both pictures from −1 to 1: u ↦ (M⁻¹ ((u + 1) w/2) ) 2/W − 1.
-    half = source.new_tensor([w / 2, h / 2])
-    unit = source.new_tensor([[2 / width], [2 / height]])
-    linear = source[..., :2] * half
-    offset = linear.sum(-1, keepdim=True) + source[..., 2:]
-    theta = torch.cat([linear * unit, offset * unit - 1], -1)
-    grid = affine_grid(theta, [*images.shape[:2], h, w], align_corners=False)
+    inverse = invert_matrices(matrices.to(images.dtype))
+    # grid_sample counts the picture from −1 to 1, edge to edge.
+    inverse = inverse * inverse.new_tensor([[2 / width], [2 / height]])
+    grid = _sources(inverse - inverse.new_tensor([0, 0, 1]), (h, w))
     return grid_sample(images, grid, mode, border, align_corners=False)
+
+
+def _sources(inverse: Tensor, size: tuple[int, int]) -> Tensor:
+    """M⁻¹ of every pixel's centre: [N, h, w, 2]. A sum of a row and a column each."""
+    y, x = (
+        torch.arange(n, device=inverse.device, dtype=inverse.dtype) + 0.5 for n in size
+    )
+    from_x, from_y, offset = inverse[:, None, None].unbind(-1)  # [N, 1, 1, 2]
+    return (x[:, None] * from_x + offset) + y[:, None, None] * from_y
 
 
 def warp_boxes(boxes: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:

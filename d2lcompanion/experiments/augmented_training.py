@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from d2lcompanion.data.fashion_mnist import first_of_each_class
 from d2lcompanion.experiments.image_classification import small_cnn
 from d2lcompanion.vision.augmentation import Transform, compose
 from d2lcompanion.vision.colour import random_color_jitter
@@ -35,19 +34,6 @@ class Split(NamedTuple):
     labels: Tensor
     test_images: Tensor
     test_labels: Tensor
-
-
-def few_of_each_class(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Positions of `count` random examples of each class: [classes · count].
-
-    Args:
-        labels: [n] int64.
-        generator: on the CPU.
-    Raises:
-        ValueError: if a label occurs less often.
-    """
-    order = torch.randperm(len(labels), generator=generator)
-    return order[first_of_each_class(labels.cpu()[order], count)]
 
 
 # ----------------------------------------------------------------------------------------- recipes

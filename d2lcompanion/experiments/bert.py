@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from d2lcompanion.experiments.bert_feed import Feed, Recipe, probing
+from d2lcompanion.experiments.bert_feed import Feed, Recipe, probe_of
 from d2lcompanion.experiments.bert_pretraining import Evaluation, History, train
 from d2lcompanion.experiments.bert_text import Task, prepare
 from d2lcompanion.text.bert import BertConfig
@@ -192,16 +192,17 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     task = load_task(preset, seed)
     model = build(preset, task, context.generator)
     checkpoint = Path(preset.checkpoint) if preset.checkpoint else None
+    probe = probe_of(task, preset.recipe, context)
     history = train(
         model,
         task,
         preset.recipe,
         context,
+        probe=probe,
         evaluations=preset.evaluations,
         checkpoint=checkpoint,
         save_every=preset.save_every,
     )
-    probe = Feed(task.held_out, task, probing(task, preset.recipe), seed)
     found = lines(task, probe)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),

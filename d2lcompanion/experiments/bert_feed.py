@@ -6,9 +6,11 @@ from functools import lru_cache
 import torch
 
 from d2lcompanion.experiments.bert_text import Task
+from d2lcompanion.optimization.schedules import polynomial, warmup
 from d2lcompanion.text.bert_data import Batch, Documents, Pairs, assemble, draw_pairs
 from d2lcompanion.text.bert_loss import mask_batch
 from d2lcompanion.text.masking import Masked
+from d2lcompanion.training.experiment import RunContext
 
 SPREAD = 2_654_435_761  # odd, about 2³²/golden ratio: multiples spread evenly
 NO_DECAY = ("bias", "norm.weight")
@@ -47,10 +49,8 @@ class Recipe:
 
 def rate_at(step: int, recipe: Recipe) -> float:
     """Linear warm-up to `rate` at step `warmup`, then linear to 0 after the last step."""
-    if step <= recipe.warmup:
-        return recipe.rate * step / recipe.warmup
-    left = recipe.steps + 1 - step
-    return recipe.rate * left / (recipe.steps + 1 - recipe.warmup)
+    falling = max(1, recipe.steps + 1 - recipe.warmup)
+    return warmup(polynomial(recipe.rate, falling), recipe.warmup)(step)
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:
@@ -114,6 +114,12 @@ class Feed:
     def _draw(self, epoch: int) -> Pairs:
         generator = torch.Generator().manual_seed(self.seed_of(2**31 + epoch))
         return draw_pairs(self.documents, self.recipe.length, generator)
+
+
+def probe_of(task: Task, recipe: Recipe, context: RunContext) -> Feed:
+    """The held-out rows, on the device of a run."""
+    documents = task.held_out.to(context.device)
+    return Feed(documents, task, probing(task, recipe), context.settings.seed)
 
 
 def probing(task: Task, recipe: Recipe) -> Recipe:

@@ -9,18 +9,20 @@ all, is the same up to the order of addition. A batch may also be taken in parts
 import contextlib
 import itertools
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from d2lcompanion.experiments.bert_checkpoint import Evaluation as Evaluation
+from d2lcompanion.experiments.bert_checkpoint import History as History
+from d2lcompanion.experiments.bert_checkpoint import load_checkpoint, save_checkpoint
 from d2lcompanion.experiments.bert_feed import (
     Feed,
     Recipe,
     make_optimizer,
-    probing,
+    probe_of,
     rate_at,
 )
 from d2lcompanion.experiments.bert_text import Task
@@ -35,44 +37,13 @@ from d2lcompanion.text.masking import IGNORE, Masked
 from d2lcompanion.training.experiment import RunContext
 
 
-class Evaluation(NamedTuple):
-    """Means over held-out rows.
-
-    Attributes:
-        words: −ln p(hidden word), nats; its exponential is the (pseudo-)perplexity.
-        next: −ln p(label), nats.
-        words_right: share of hidden words with the largest logit.
-        next_right: share of labels.
-    """
-
-    words: float
-    next: float
-    words_right: float
-    next_right: float
-
-
-class History(NamedTuple):
-    """What training saw.
-
-    Attributes:
-        steps: at which the held-out rows were looked at; 0 is before training.
-        held_out: what they gave.
-        losses: of words, of each step's batch before the step.
-        next_losses: of the next sentence.
-    """
-
-    steps: list[int]
-    held_out: list[Evaluation]
-    losses: list[float]
-    next_losses: list[float]
-
-
 def train(
     model: BertForPretraining,
     task: Task,
     recipe: Recipe,
     context: RunContext,
     *,
+    probe: Feed | None = None,
     evaluations: int = 10,
     checkpoint: Path | None = None,
     save_every: int = 500,
@@ -84,6 +55,7 @@ def train(
         task: on the CPU; documents go to the device.
         recipe: how.
         context: device, precision, processes, seed.
+        probe: held-out rows, on the device; None: those of `probe_of`.
         evaluations: how often to look, beside the first time.
         checkpoint: written every `save_every` steps and at the end; where it exists, the
             run goes on from there.
@@ -94,7 +66,7 @@ def train(
     """
     seed = context.settings.seed
     feed = Feed(task.train.to(context.device), task, recipe, seed)
-    probe = Feed(task.held_out.to(context.device), task, probing(task, recipe), seed)
+    probe = probe or probe_of(task, recipe, context)
     optimizer = make_optimizer(model.to(context.device), recipe)
     wrapped, optimizer = context.accelerator.prepare(model, optimizer)
     history, first = History([], [], [], []), 0
@@ -188,69 +160,6 @@ def evaluate(model: BertForPretraining, probe: Feed, context: RunContext) -> Eva
     return Evaluation(
         words / hidden, following / rows, words_right / hidden, next_right / rows
     )
-
-
-# ------------------------------------------------------------------------------------- checkpoints
-
-
-def save_checkpoint(
-    path: Path,
-    model: BertForPretraining,
-    optimizer: Any,
-    history: History,
-    step: int,
-    identity: Mapping[str, object],
-    context: RunContext,
-) -> None:
-    """All that the next step depends on; the file is complete or it is the old one."""
-    if not context.accelerator.is_main_process:
-        return
-    held_out = [list(each) for each in history.held_out]
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": {**history._asdict(), "held_out": held_out},
-        "step": step,
-        "run": dict(identity),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def load_checkpoint(
-    path: Path,
-    model: BertForPretraining,
-    optimizer: Any,
-    identity: Mapping[str, object],
-) -> tuple[History, int]:
-    """Model and optimizer as they were; history and steps taken.
-
-    Raises:
-        ValueError: if the file is cut off or is none, or was written by a run with
-            another recipe or seed; names the file and what differs.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        run = state["run"]
-    except Exception as error:
-        raise ValueError(
-            f"{path} is no checkpoint of this experiment: {error}"
-        ) from error
-    for key, value in identity.items():
-        if run.get(key) != value:
-            raise ValueError(
-                f"{path} must be of a run with {key} {value}, got {run.get(key)}"
-            )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    kept = state["history"]
-    kept["held_out"] = [Evaluation(*each) for each in kept["held_out"]]
-    return History(**kept), state["step"]
-
-
-# ------------------------------------------------------------------------------------- small parts
 
 
 def _shares(rows: int, parts: int) -> list[slice]:

@@ -20,8 +20,8 @@ from d2lcompanion.experiments.augmented_training import (
     Split,
     Trained,
     compare,
-    few_of_each_class,
 )
+from d2lcompanion.experiments.image_probes import few_labels
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.settings import SettingsError
 from d2lcompanion.vision.resized_crop import resized_crop
@@ -75,7 +75,7 @@ def clothing(which: Literal["subset", "full"], count: int, seed: int) -> Split:
     """`count` images of each class of Fashion-MNIST, drawn by the seed, and all test images."""
     data = load_fashion_mnist(which)
     generator = torch.Generator().manual_seed(seed)
-    chosen = few_of_each_class(data.train_labels, count, generator)
+    chosen = few_labels(data.train_labels, count, generator)
     return Split(
         to_float(data.train_images[chosen]),
         data.train_labels[chosen],
@@ -88,7 +88,7 @@ def digits(count: int, seed: int) -> Split:
     """`count` of each digit, drawn by the seed, and all others to test, as 28×28 pixels."""
     data = load_digit_images(standardized=False)
     generator = torch.Generator().manual_seed(seed)
-    chosen = few_of_each_class(data.labels, count, generator)
+    chosen = few_labels(data.labels, count, generator)
     rest = torch.ones(len(data.labels), dtype=torch.bool)
     rest[chosen] = False
     small = (data.images.float() / INK).view(-1, 1, 8, 8)

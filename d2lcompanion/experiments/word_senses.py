@@ -10,7 +10,9 @@ from d2lcompanion.data.minilm import load_minilm
 from d2lcompanion.text.bert import Bert
 from d2lcompanion.text.bert_data import SpecialIds
 from d2lcompanion.text.bert_state import load_bert_state
+from d2lcompanion.text.bert_tasks import masked_mean
 from d2lcompanion.text.similarity import cosine, unit
+from d2lcompanion.text.task_rows import join_rows
 from d2lcompanion.text.wordpiece import WordPiece
 
 # Sentences written for this course: the word, its senses, and four sentences of each.
@@ -107,21 +109,14 @@ def rows_of(sentences: list[str], part: Pretrained) -> Rows:
     """
     if not sentences:
         raise ValueError("sentences must hold one, got none")
-    found = [
-        [
-            part.special.cls,
-            *part.tokenizer.encode(s)[: part.longest - 2],
-            part.special.sep,
-        ]
-        for s in sentences
+    found = [part.tokenizer.encode(s)[: part.longest - 2] for s in sentences]
+    rows = join_rows(found, special=part.special, longest=part.longest)
+    names = part.tokenizer.pieces
+    pieces = [
+        [names[n] for n in ids[valid].tolist()]
+        for ids, valid in zip(rows.ids, rows.valid, strict=True)
     ]
-    length = max(map(len, found))
-    ids = torch.full((len(found), length), part.special.pad)
-    for row, each in enumerate(found):
-        ids[row, : len(each)] = torch.tensor(each)
-    valid = torch.arange(length) < torch.tensor([[len(each)] for each in found])
-    pieces = [[part.tokenizer.pieces[n] for n in each] for each in found]
-    return Rows(ids, valid, pieces)
+    return Rows(rows.ids, rows.valid, pieces)
 
 
 @torch.no_grad()
@@ -130,8 +125,7 @@ def sentence_vectors(sentences: list[str], part: Pretrained | None = None) -> Te
     part = part or pretrained()
     rows = rows_of(sentences, part)
     hidden = part.model(rows.ids, valid=rows.valid).hidden
-    weights = rows.valid[:, :, None].to(hidden.dtype)
-    return unit((hidden * weights).sum(1) / weights.sum(1))
+    return unit(masked_mean(hidden, rows.valid))
 
 
 @torch.no_grad()

@@ -1,9 +1,9 @@
-"""Word2vec with the full softmax: what skip-gram and CBOW maximize, and its gradient.
+"""Skip-gram with the full softmax: what it maximizes, and its gradient.
 
 Every word has two vectors, rows of two tables: one for when it is the center of a
 window, one for when it is in the context. Skip-gram predicts the context from the
-center, CBOW the center from the mean of the context. One prediction costs O(V d): the
-normalization runs over the vocabulary.
+center; `cbow` goes the other way. One prediction costs O(V d): the normalization runs
+over the vocabulary.
 """
 
 from typing import Literal, NamedTuple, TypeAlias

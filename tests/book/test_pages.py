@@ -95,6 +95,23 @@ def test_a_chapter_follows_the_template(page, language):
     assert any("d2lc run" in block.text for block in found)
 
 
+def functions_in_cells(page, language) -> list[str]:
+    """Functions that cells define outside solutions; lambdas that get a name, too."""
+    found, solving = [], False
+    for block in blocks(page, language):
+        if block.kind == "directive" and block.name in ("solution-start", "solution-end"):
+            solving = block.name == "solution-start"
+        if block.kind == "directive" and block.name == "code-cell" and not solving:
+            found += re.findall(r"^\s*(?:async )?def (\w+)|^(\w+) = lambda\b", block.text, re.M)
+    return ["".join(names) for names in found]
+
+
+@pytest.mark.parametrize(("page", "language"), PAGES, ids=IDS)
+def test_cells_outside_solutions_define_no_function(page, language):
+    """What a chapter runs is in the package, where it is tested."""
+    assert functions_in_cells(page, language) == []
+
+
 def unclosed_bold(text: str) -> list[str]:
     """Prose in which a reader would see the stars, inside directives too.
 

@@ -134,6 +134,10 @@ QUERIES = {
         "zh": ("词袋", "逆文档频率", "特征散列", "独热", "朴素贝叶斯", "平滑逆频率"),
         "en": ("bag of words", "TF-IDF", "naive Bayes", "hashing", "learning curve"),
     },
+    "text/self-supervised-learning": {
+        "zh": ("自监督", "线性探针", "对比损失", "互信息", "掩码自编码器", "坍缩"),
+        "en": ("self-supervised", "linear probe", "contrastive", "SimCLR", "masked autoencoder"),
+    },
     "text/bert": {
         "zh": ("注意力", "掩码", "上下文敏感", "BERT"),
         "en": ("attention", "masked", "pooler", "BERT"),

@@ -15,6 +15,7 @@ from d2lcompanion.text import (
     bert_data,
     bert_heads,
     bert_loss,
+    bert_tasks,
     block_layout,
     bpe,
     byte_level,
@@ -181,6 +182,18 @@ def encoder(kind: Callable[..., Any] = bert_heads.BertForPretraining, **options:
     """A model of two layers there."""
     with torch.device("cuda"):
         return kind(bert.BertConfig(30, 8, 2, 2, 16, 12, 2), **options)
+
+
+def task_heads() -> list[bert_tasks.Head]:
+    """Of all four shapes."""
+    classify, bert_of = bert_tasks.SequenceClassifier, lambda: encoder(bert.Bert)
+    with torch.device("cuda"):
+        return [
+            classify(bert_of(), 3),
+            classify(bert_of(), 3, pooling="mean"),
+            bert_tasks.TokenClassifier(bert_of(), 3),
+            bert_tasks.AnswerFinder(bert_of()),
+        ]
 
 
 def rows() -> bert_data.Batch:
@@ -441,6 +454,7 @@ CASES |= {
             *encoder(bert.Bert, causal=True)(ids(4, 9), ids(4, 9), yes(4, 9)),
             encoder(bert.Bert).attention_weights(ids(4, 9), None, yes(4, 9)),
             *encoder()(ids(4, 9), ids(4, 9)),
+            *(head(ids(4, 9), ids(4, 9), yes(4, 9)) for head in task_heads()),
         ],
     ),
     "bert_data.assemble": (
@@ -466,6 +480,19 @@ CASES |= {
             )
             for weight in (0.0, 1.0)
         ],
+    ),
+}
+CASES |= {
+    "bert_tasks.masked_mean": (1.0, lambda: bert_tasks.masked_mean(gpu(4, 9, 8), yes(4, 9))),
+    "bert_tasks.class_loss": (1.0, lambda: bert_tasks.class_loss(gpu(4, 3), ids(4))),
+    "bert_tasks.tag_loss": (1.0, lambda: bert_tasks.tag_loss(gpu(4, 9, 3), ids(4, 9))),
+    "bert_tasks.span_loss": (
+        1.0,
+        lambda: bert_tasks.span_loss(gpu(4, 9, 2), ids(4), ids(4), yes(4, 9)),
+    ),
+    "bert_tasks.best_span": (
+        1.0,
+        lambda: floats(*bert_tasks.best_span(gpu(4, 9, 2), yes(4, 9), 3)),
     ),
 }
 # The number of what comes out depends on values.
@@ -529,9 +556,10 @@ NO_CASE = {
     "bert.initialize",  # where its generator is
     *(f"bert_state.load_{what}_state" for what in ("bert", "pretraining")),  # from files
     *(f"bert_state.{what}" for what in ("infer_config", "encoder_names")),
-    "bert_data.encode_documents",  # makes them on the CPU
+    "bert_documents.encode_documents",  # makes them on the CPU
     "bert_data.draw_pairs",  # torch.rand takes no length that is unknown
     "bert_loss.masked_step",  # of the model and `loss_sums`
+    *(f"task_rows.{what}" for what in ("join_rows", "encode_words", "tag_targets")),  # of lists
     *(f"wordpiece_training.{what}" for what in ("count_words", "train_wordpiece")),
     "token_stream.encode",
     "token_stream.encode_blocks",

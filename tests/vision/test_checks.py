@@ -68,6 +68,8 @@ def test_the_first_bad_row_is_named():
 
 def test_images_have_four_sizes_and_are_floats():
     checks.require_images("x", torch.zeros(1, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"got shape \[0, 1, 3, 3\]"):
+        checks.require_images("x", torch.zeros(0, 1, 3, 3))
     for bad in (torch.zeros(3, 4, 5), torch.zeros(1, 3, 0, 5), torch.zeros(1, 3, 4, 5).byte()):
         with pytest.raises(ValueError, match=r"^x must be \[n, c, H, W\] of floats, got shape"):
             checks.require_images("x", bad)

@@ -19,15 +19,20 @@ from d2lcompanion.vision import (
     boxes,
     checks,
     colour,
+    contrastive,
     draws,
     geometric,
+    masked_autoencoder,
     mixing,
     nms,
+    patches,
     rand_augment,
     resized_crop,
     tone,
+    views,
     warping,
 )
+from d2lcompanion.vision.masked_autoencoder import MaskedAutoencoder, MaskedConfig
 from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu, public_functions, tensors
 
 
@@ -43,13 +48,24 @@ def images() -> Tensor:
     return gpu(6, 3, 8, 9)
 
 
-def random() -> torch.Generator:
-    """On the CPU: what is drawn has to move."""
-    return torch.Generator()
-
-
 def mixture() -> mixing.Mixture:
     return mixing.mixup(images(), classes(6), gpu(6))
+
+
+def drawn() -> torch.Generator:
+    return torch.Generator("cpu")
+
+
+def paint() -> list[Tensor]:
+    """Three images of nine patches, four of them visible; the loss, and all nine at once."""
+    config = MaskedConfig((1, 6, 6), patch=2, width=8, layers=1, heads=2, decoder_width=4)
+    with torch.device("cuda"):
+        model = MaskedAutoencoder(config, None)
+    squares = patches.patchify(gpu(3, 1, 6, 6), 2)
+    order = patches.random_masking(3, 9, 0.55, drawn(), "cuda")
+    painted = model(squares, order, patches.visible_patches(9, 0.55))
+    return [*painted, masked_autoencoder.hidden_loss(painted, squares),
+            model.encoder.features(gpu(3, 1, 6, 6))]  # fmt: skip
 
 
 CASES: dict[str, Callable[[], Any]] = {
@@ -86,27 +102,27 @@ CASES: dict[str, Callable[[], Any]] = {
         anchors.match_anchors(gpu(5, 4), gpu(2, 3, 4), valid=padded(2, 3)),
     ],
     "anchors.assign_targets": lambda: anchors.assign_targets(gpu(5, 4), gpu(2, 3, 5)),
-    "draws.uniform": lambda: draws.uniform(images(), random(), 1, 2),
-    "draws.coins": lambda: draws.coins(images(), random(), 0.5),
-    "draws.integers": lambda: draws.integers(images(), random(), 5),
-    "draws.partners": lambda: draws.partners(images(), random()),
-    "draws.beta_weights": lambda: draws.beta_weights(images(), random(), 0.2),
+    "draws.uniform": lambda: draws.uniform(images(), drawn(), 1, 2),
+    "draws.coins": lambda: draws.coins(images(), drawn(), 0.5),
+    "draws.integers": lambda: draws.integers(images(), drawn(), 5),
+    "draws.partners": lambda: draws.partners(images(), drawn()),
+    "draws.beta_weights": lambda: draws.beta_weights(images(), drawn(), 0.2),
     "geometric.flip": lambda: geometric.flip(images(), padded(6)),
     "geometric.flip_boxes": lambda: geometric.flip_boxes(gpu(6, 2, 4), padded(6), 9),
-    "geometric.random_flip": lambda: geometric.random_flip(images(), random()),
+    "geometric.random_flip": lambda: geometric.random_flip(images(), drawn()),
     "geometric.crop": lambda: geometric.crop(images(), classes(6), classes(6), (4, 5)),
     "geometric.crop_boxes": lambda: geometric.crop_boxes(
         gpu(6, 2, 4), classes(6), classes(6), (4, 5)
     ),
-    "geometric.random_crop": lambda: geometric.random_crop(images(), random(), padding=2),
+    "geometric.random_crop": lambda: geometric.random_crop(images(), drawn(), padding=2),
     "resized_crop.resized_crop": lambda: [
         resized_crop.resized_crop(images(), gpu(6, 4), (5, 7), antialias=antialias)
         for antialias in (True, False)
     ],
     "resized_crop.resize_boxes": lambda: resized_crop.resize_boxes(gpu(6, 2, 4), gpu(6, 4), (5, 7)),
-    "resized_crop.draw_windows": lambda: resized_crop.draw_windows(images(), random()),
+    "resized_crop.draw_windows": lambda: resized_crop.draw_windows(images(), drawn()),
     "resized_crop.random_resized_crop": lambda: resized_crop.random_resized_crop(
-        images(), random(), size=(5, 7)
+        images(), drawn(), size=(5, 7)
     ),
     "warping.affine_matrices": lambda: warping.affine_matrices(
         (8, 9), angle=gpu(6), shift=gpu(6, 2), scale=gpu(6), shear=gpu(6, 2)
@@ -114,8 +130,8 @@ CASES: dict[str, Callable[[], Any]] = {
     "warping.invert_matrices": lambda: warping.invert_matrices(gpu(6, 2, 3)),
     "warping.warp": lambda: warping.warp(images(), gpu(6, 2, 3)),
     "warping.warp_boxes": lambda: warping.warp_boxes(gpu(6, 2, 4), gpu(6, 2, 3), (8, 9)),
-    "warping.draw_affine": lambda: warping.draw_affine(images(), random(), degrees=9),
-    "warping.random_affine": lambda: warping.random_affine(images(), random(), scale=2),
+    "warping.draw_affine": lambda: warping.draw_affine(images(), drawn(), degrees=9),
+    "warping.random_affine": lambda: warping.random_affine(images(), drawn(), scale=2),
     "colour.adjust_brightness": lambda: colour.adjust_brightness(images(), gpu(6)),
     "colour.adjust_contrast": lambda: colour.adjust_contrast(images(), gpu(6)),
     "colour.adjust_saturation": lambda: colour.adjust_saturation(images(), gpu(6)),
@@ -124,8 +140,8 @@ CASES: dict[str, Callable[[], Any]] = {
     "colour.color_jitter": lambda: colour.color_jitter(
         images(), brightness=gpu(6), contrast=gpu(6), saturation=gpu(6), hue=gpu(6)
     ),
-    "colour.random_color_jitter": lambda: colour.random_color_jitter(images(), random()),
-    "colour.random_grayscale": lambda: colour.random_grayscale(images(), random()),
+    "colour.random_color_jitter": lambda: colour.random_color_jitter(images(), drawn()),
+    "colour.random_grayscale": lambda: colour.random_grayscale(images(), drawn()),
     "tone.posterize": lambda: tone.posterize(images(), classes(6)),
     "tone.solarize": lambda: tone.solarize(images(), gpu(6)),
     "tone.autocontrast": lambda: tone.autocontrast(images()),
@@ -136,16 +152,37 @@ CASES: dict[str, Callable[[], Any]] = {
     "mixing.erase": lambda: mixing.erase(images(), gpu(6, 4), 0.5),
     "mixing.pixels_inside": lambda: mixing.pixels_inside(gpu(6, 4), images()),
     "mixing.soft_labels": lambda: mixing.soft_labels(classes(6), mixture(), 10),
-    "mixing.random_mixup": lambda: mixing.random_mixup(images(), random()),
-    "mixing.random_cutmix": lambda: mixing.random_cutmix(images(), random()),
-    "mixing.random_erase": lambda: mixing.random_erase(images(), random()),
-    "augmentation.compose": lambda: augmentation.compose(geometric.random_flip)(images(), random()),
+    "mixing.random_mixup": lambda: mixing.random_mixup(images(), drawn()),
+    "mixing.random_cutmix": lambda: mixing.random_cutmix(images(), drawn()),
+    "mixing.random_erase": lambda: mixing.random_erase(images(), drawn()),
+    "augmentation.compose": lambda: augmentation.compose(geometric.random_flip)(images(), drawn()),
     "augmentation.sometimes": lambda: augmentation.sometimes(geometric.random_flip, 0.5)(
-        images(), random()
+        images(), drawn()
     ),
     "augmentation.choose_one": lambda: augmentation.choose_one(
         geometric.random_flip, colour.random_grayscale
-    )(images(), random()),
+    )(images(), drawn()),
+    "contrastive.nt_xent": lambda: contrastive.nt_xent(gpu(6, 4)),
+    "contrastive.view_scores": lambda: contrastive.view_scores(gpu(6, 4)),
+    "contrastive.partner_accuracy": lambda: contrastive.partner_accuracy(gpu(6, 4)),
+    "contrastive.alignment": lambda: contrastive.alignment(gpu(6, 4)),
+    "contrastive.uniformity": lambda: contrastive.uniformity(gpu(6, 4)),
+    "contrastive.require_view_pairs": lambda: contrastive.require_view_pairs("z", gpu(6, 4)),
+    "views.random_view": lambda: views.random_view(
+        gpu(3, 1, 6, 6), views.ViewRecipe(erase=0.2), drawn()
+    ),
+    "views.random_resized_crop": lambda: views.random_resized_crop(
+        gpu(3, 1, 6, 6), drawn(), smallest=0.3
+    ),
+    "views.random_flip": lambda: views.random_flip(gpu(3, 1, 6, 6), drawn()),
+    "views.random_jitter": lambda: views.random_jitter(gpu(3, 1, 6, 6), drawn(), strength=0.4),
+    "views.random_erase": lambda: views.random_erase(gpu(3, 1, 6, 6), drawn(), largest=0.4),
+    "patches.patchify": lambda: patches.patchify(gpu(3, 1, 6, 6), 2),
+    "patches.unpatchify": lambda: patches.unpatchify(gpu(3, 9, 4), 2, (1, 6, 6)),
+    "patches.random_masking": lambda: patches.random_masking(3, 9, 0.5, drawn(), "cuda"),
+    "patches.normalize_patches": lambda: patches.normalize_patches(gpu(3, 9, 4)),
+    "patches.take": lambda: patches.take(gpu(3, 9, 4), classes(3, 2)),
+    "masked_autoencoder.hidden_loss": paint,
 }
 # It ranks on the CPU what it is given: a fake tensor has no values to move.
 ON_THE_CPU = {"detection_metrics.average_precision"}
@@ -154,13 +191,16 @@ GROUPED: dict[str, Callable[[], Any]] = {
     "rand_augment.apply_operations": lambda: rand_augment.apply_operations(
         images(), classes(6), gpu(6), 9
     ),
-    "rand_augment.random_augment": lambda: rand_augment.random_augment(images(), random()),
+    "rand_augment.random_augment": lambda: rand_augment.random_augment(images(), drawn()),
 }
 PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
     "checks.require_at_least",
+    "contrastive.least_nt_xent",
+    "patches.visible_patches",
 }
+WEIGHTS = {"masked_autoencoder.initialize"}  # in `paint`, before they move to the GPU
 
 
 @pytest.mark.parametrize("call", CASES.values(), ids=list(CASES))
@@ -189,7 +229,9 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
 
 
 def test_every_public_function_has_a_case():
-    assert public_functions(d2lcompanion.vision) == {*CASES, *GROUPED, *ON_THE_CPU, *PLAIN_NUMBERS}
+    assert public_functions(d2lcompanion.vision) == {
+        *CASES, *GROUPED, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+    }  # fmt: skip
 
 
 def test_boxes_and_anchors_on_different_devices_raise():

@@ -5,14 +5,23 @@ from functools import partial
 import pytest
 import torch
 from scipy import stats
+from torchvision import ops
 
+from d2lcompanion.vision import draws
 from d2lcompanion.vision.augmentation import choose_one, compose, sometimes
 from d2lcompanion.vision.colour import random_color_jitter
-from d2lcompanion.vision.geometric import random_crop, random_flip
+from d2lcompanion.vision.geometric import (
+    crop,
+    crop_boxes,
+    flip,
+    flip_boxes,
+    random_crop,
+    random_flip,
+)
 from d2lcompanion.vision.mixing import random_erase
 from d2lcompanion.vision.rand_augment import random_augment
 from d2lcompanion.vision.resized_crop import random_resized_crop
-from d2lcompanion.vision.warping import random_affine
+from d2lcompanion.vision.warping import draw_affine, random_affine, warp, warp_boxes
 from tests.vision.pictures import generator, photos
 
 ALL = [
@@ -78,3 +87,28 @@ def test_choose_one_takes_each_as_often():
     assert stats.chisquare(counts).pvalue > 1e-3
     with pytest.raises(ValueError, match="at least one"):
         choose_one()
+
+
+def test_a_picture_its_mask_and_its_box_share_one_draw():
+    """Mirror, window, map: the box stays around the mask, which stays on the bright object."""
+    images = torch.zeros(40, 1, 48, 64)
+    images[:, :, 18:30, 24:44] = 1
+    boxes = torch.tensor([[[24.0, 18, 44, 30]]]).repeat(40, 1, 1)
+    random = generator(4)
+    masks = images.clone()
+    chosen = draws.coins(images, random, 0.5)
+    images, masks = flip(images, chosen), flip(masks, chosen)
+    boxes = flip_boxes(boxes, chosen, 64)
+    top, left = draws.integers(images, random, 9), draws.integers(images, random, 9)
+    images, masks = crop(images, top, left, (40, 56)), crop(masks, top, left, (40, 56))
+    boxes = crop_boxes(boxes, top, left, (40, 56))
+    maps = draw_affine(images, random, degrees=25, shift=0.05, scale=1.2)
+    images, masks = warp(images, maps), warp(masks, maps, mode="nearest")
+    boxes = warp_boxes(boxes, maps, (40, 56))
+    assert masks.unique().tolist() == [0, 1]
+    assert ((images > 0.5) == (masks > 0.5)).float().mean() > 0.99
+    bright = masks[:, 0] > 0.5
+    around = ops.masks_to_boxes(bright) + torch.tensor([0.0, 0, 1, 1])
+    gap = (around - boxes[:, 0]) * torch.tensor([1.0, 1, -1, -1])
+    assert gap.min() > -0.51  # half a pixel: the mask's edge is at pixels
+    assert gap.max() < 2  # the tip of a corner may miss every pixel's centre

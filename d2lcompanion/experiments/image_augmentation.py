@@ -149,7 +149,7 @@ EXPERIMENT = Experiment(
     chapter="vision/image-augmentation",
     presets=PRESETS,
     notes={
-        "ci": "20 labels of each class, 300 steps, 14 runs: half a minute on one CPU thread",
+        "ci": "20 labels of each class, 300 steps, 14 runs: 20 seconds on one CPU thread",
         "laptop": "5, 20 and 100 labels of each class, 2,000 steps, 34 runs: ten minutes on a CPU",
         "gpu": "20, 100 and 1,000 labels of each class, 20,000 steps, 64 and 128 channels",
     },

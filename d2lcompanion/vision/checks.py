@@ -75,6 +75,41 @@ def require_images(name: str, x: Tensor) -> None:
         )
 
 
+def require_pixels(name: str, x: Tensor, channels: Sequence[int] | None = None) -> None:
+    """Images with every value in [0, 1]. One number is read back.
+
+    Args:
+        x: [n, c, H, W].
+        channels: the numbers of channels that are allowed, by default all.
+    Raises:
+        ValueError: otherwise, also for nan; names the first pixel.
+    """
+    require_images(name, x)
+    if channels is not None and x.shape[1] not in channels:
+        raise ValueError(
+            f"{name} must have {' or '.join(map(str, channels))} channels, "
+            f"got {x.shape[1]} in [n, c, H, W] = {list(x.shape)}"
+        )
+    require_range(name, x, 0, 1)
+
+
+def require_range(name: str, x: Tensor, low: float, high: float) -> None:
+    """Every value in [low, high]; either may be infinite. One number is read back.
+
+    Raises:
+        ValueError: otherwise, also for nan; names the first entry.
+    """
+    if x.numel() == 0:
+        return
+    least, most = x.aminmax()  # nan if there is one
+    if bool((least >= low) & (most <= high)):
+        return
+    first = tuple((~((x >= low) & (x <= high))).nonzero()[0].tolist())
+    raise ValueError(
+        f"{name} must be in [{low:g}, {high:g}], got {x[first].item():g} at {list(first)}"
+    )
+
+
 def require_last_four(name: str, x: Tensor, convention: str) -> None:
     """[..., 4] of finite floats.
 

@@ -67,7 +67,29 @@ def test_the_first_bad_row_is_named():
 
 
 def test_images_have_four_sizes_and_are_floats():
-    checks.require_images("x", torch.zeros(2, 1, 3, 3))
-    for bad in (torch.zeros(2, 3, 3), torch.zeros(0, 1, 3, 3), torch.zeros(2, 1, 3, 3).long()):
+    checks.require_images("x", torch.zeros(1, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"got shape \[0, 1, 3, 3\]"):
+        checks.require_images("x", torch.zeros(0, 1, 3, 3))
+    for bad in (torch.zeros(3, 4, 5), torch.zeros(1, 3, 0, 5), torch.zeros(1, 3, 4, 5).byte()):
         with pytest.raises(ValueError, match=r"^x must be \[n, c, H, W\] of floats, got shape"):
             checks.require_images("x", bad)
+
+
+def test_pixels_lie_in_the_unit_interval_and_have_the_channels_allowed():
+    x = torch.rand(2, 3, 4, 5)
+    checks.require_pixels("x", x, (1, 3))
+    with pytest.raises(
+        ValueError, match=r"^x must have 1 or 4 channels, got 3 in .*\[2, 3, 4, 5\]"
+    ):
+        checks.require_pixels("x", x, (1, 4))
+    for value in (math.nan, math.inf, -0.01, 1.01):
+        x[1, 2, 3, 0] = value
+        with pytest.raises(ValueError, match=r"^x must be in \[0, 1\], got .* at \[1, 2, 3, 0\]$"):
+            checks.require_pixels("x", x)
+
+
+def test_ranges_may_be_open_or_of_whole_numbers():
+    checks.require_range("x", torch.tensor([0.0, 1e30]), 0, math.inf)
+    checks.require_range("x", torch.empty(0), 0, 1)
+    with pytest.raises(ValueError, match=r"^x must be in \[0, 9\], got 10 at \[1\]$"):
+        checks.require_range("x", torch.tensor([9, 10]), 0, 9)

@@ -15,13 +15,22 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 import d2lcompanion.vision
 from d2lcompanion.vision import (
     anchors,
+    augmentation,
     boxes,
     checks,
+    colour,
     contrastive,
+    draws,
+    geometric,
     masked_autoencoder,
+    mixing,
     nms,
     patches,
+    rand_augment,
+    resized_crop,
+    tone,
     views,
+    warping,
 )
 from d2lcompanion.vision.masked_autoencoder import MaskedAutoencoder, MaskedConfig
 from tests.fake_gpu import WRONG_DEVICE, fake_gpu, gpu, public_functions, tensors
@@ -33,6 +42,14 @@ def classes(*shape: int) -> Tensor:
 
 def padded(*shape: int) -> Tensor:
     return gpu(*shape, dtype=torch.bool)
+
+
+def images() -> Tensor:
+    return gpu(6, 3, 8, 9)
+
+
+def mixture() -> mixing.Mixture:
+    return mixing.mixup(images(), classes(6), gpu(6))
 
 
 def drawn() -> torch.Generator:
@@ -54,7 +71,9 @@ def paint() -> list[Tensor]:
 CASES: dict[str, Callable[[], Any]] = {
     "checks.require_shape": lambda: checks.require_shape("x", gpu(3), [3]),
     "checks.require_finite": lambda: checks.require_finite("x", gpu(3)),
-    "checks.require_images": lambda: checks.require_images("x", gpu(3, 1, 4, 4)),
+    "checks.require_images": lambda: checks.require_images("x", images()),
+    "checks.require_pixels": lambda: checks.require_pixels("x", images(), (1, 3)),
+    "checks.require_range": lambda: checks.require_range("x", images(), 0, 1),
     "checks.require_last_four": lambda: checks.require_last_four("x", gpu(3, 4), "a, b, c, d"),
     "checks.require_boxes": lambda: checks.require_boxes("x", gpu(3, 4), positive=True),
     "checks.require_sizes": lambda: checks.require_sizes("x", gpu(3, 4), "x, y, w, h"),
@@ -83,6 +102,66 @@ CASES: dict[str, Callable[[], Any]] = {
         anchors.match_anchors(gpu(5, 4), gpu(2, 3, 4), valid=padded(2, 3)),
     ],
     "anchors.assign_targets": lambda: anchors.assign_targets(gpu(5, 4), gpu(2, 3, 5)),
+    "draws.uniform": lambda: draws.uniform(images(), drawn(), 1, 2),
+    "draws.coins": lambda: draws.coins(images(), drawn(), 0.5),
+    "draws.integers": lambda: draws.integers(images(), drawn(), 5),
+    "draws.partners": lambda: draws.partners(images(), drawn()),
+    "draws.beta_weights": lambda: draws.beta_weights(images(), drawn(), 0.2),
+    "geometric.flip": lambda: geometric.flip(images(), padded(6)),
+    "geometric.flip_boxes": lambda: geometric.flip_boxes(gpu(6, 2, 4), padded(6), 9),
+    "geometric.random_flip": lambda: geometric.random_flip(images(), drawn()),
+    "geometric.crop": lambda: geometric.crop(images(), classes(6), classes(6), (4, 5)),
+    "geometric.crop_boxes": lambda: geometric.crop_boxes(
+        gpu(6, 2, 4), classes(6), classes(6), (4, 5)
+    ),
+    "geometric.random_crop": lambda: geometric.random_crop(images(), drawn(), padding=2),
+    "resized_crop.resized_crop": lambda: [
+        resized_crop.resized_crop(images(), gpu(6, 4), (5, 7), antialias=antialias)
+        for antialias in (True, False)
+    ],
+    "resized_crop.resize_boxes": lambda: resized_crop.resize_boxes(gpu(6, 2, 4), gpu(6, 4), (5, 7)),
+    "resized_crop.draw_windows": lambda: resized_crop.draw_windows(images(), drawn()),
+    "resized_crop.random_resized_crop": lambda: resized_crop.random_resized_crop(
+        images(), drawn(), size=(5, 7)
+    ),
+    "warping.affine_matrices": lambda: warping.affine_matrices(
+        (8, 9), angle=gpu(6), shift=gpu(6, 2), scale=gpu(6), shear=gpu(6, 2)
+    ),
+    "warping.invert_matrices": lambda: warping.invert_matrices(gpu(6, 2, 3)),
+    "warping.warp": lambda: warping.warp(images(), gpu(6, 2, 3)),
+    "warping.warp_boxes": lambda: warping.warp_boxes(gpu(6, 2, 4), gpu(6, 2, 3), (8, 9)),
+    "warping.draw_affine": lambda: warping.draw_affine(images(), drawn(), degrees=9),
+    "warping.random_affine": lambda: warping.random_affine(images(), drawn(), scale=2),
+    "colour.adjust_brightness": lambda: colour.adjust_brightness(images(), gpu(6)),
+    "colour.adjust_contrast": lambda: colour.adjust_contrast(images(), gpu(6)),
+    "colour.adjust_saturation": lambda: colour.adjust_saturation(images(), gpu(6)),
+    "colour.adjust_hue": lambda: colour.adjust_hue(images(), gpu(6)),
+    "colour.grayscale": lambda: colour.grayscale(images()),
+    "colour.color_jitter": lambda: colour.color_jitter(
+        images(), brightness=gpu(6), contrast=gpu(6), saturation=gpu(6), hue=gpu(6)
+    ),
+    "colour.random_color_jitter": lambda: colour.random_color_jitter(images(), drawn()),
+    "colour.random_grayscale": lambda: colour.random_grayscale(images(), drawn()),
+    "tone.posterize": lambda: tone.posterize(images(), classes(6)),
+    "tone.solarize": lambda: tone.solarize(images(), gpu(6)),
+    "tone.autocontrast": lambda: tone.autocontrast(images()),
+    "tone.equalize": lambda: tone.equalize(images()),
+    "tone.adjust_sharpness": lambda: tone.adjust_sharpness(images(), gpu(6)),
+    "mixing.mixup": lambda: mixture(),
+    "mixing.cutmix": lambda: mixing.cutmix(images(), classes(6), gpu(6, 4)),
+    "mixing.erase": lambda: mixing.erase(images(), gpu(6, 4), 0.5),
+    "mixing.pixels_inside": lambda: mixing.pixels_inside(gpu(6, 4), images()),
+    "mixing.soft_labels": lambda: mixing.soft_labels(classes(6), mixture(), 10),
+    "mixing.random_mixup": lambda: mixing.random_mixup(images(), drawn()),
+    "mixing.random_cutmix": lambda: mixing.random_cutmix(images(), drawn()),
+    "mixing.random_erase": lambda: mixing.random_erase(images(), drawn()),
+    "augmentation.compose": lambda: augmentation.compose(geometric.random_flip)(images(), drawn()),
+    "augmentation.sometimes": lambda: augmentation.sometimes(geometric.random_flip, 0.5)(
+        images(), drawn()
+    ),
+    "augmentation.choose_one": lambda: augmentation.choose_one(
+        geometric.random_flip, colour.random_grayscale
+    )(images(), drawn()),
     "contrastive.nt_xent": lambda: contrastive.nt_xent(gpu(6, 4)),
     "contrastive.view_scores": lambda: contrastive.view_scores(gpu(6, 4)),
     "contrastive.partner_accuracy": lambda: contrastive.partner_accuracy(gpu(6, 4)),
@@ -107,6 +186,13 @@ CASES: dict[str, Callable[[], Any]] = {
 }
 # It ranks on the CPU what it is given: a fake tensor has no values to move.
 ON_THE_CPU = {"detection_metrics.average_precision"}
+# Which images drew an operation is a matter of values: the test below says it for them.
+GROUPED: dict[str, Callable[[], Any]] = {
+    "rand_augment.apply_operations": lambda: rand_augment.apply_operations(
+        images(), classes(6), gpu(6), 9
+    ),
+    "rand_augment.random_augment": lambda: rand_augment.random_augment(images(), drawn()),
+}
 PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
@@ -126,6 +212,15 @@ def test_results_stay_on_the_gpu(call):
     assert {result.dtype for result in results} <= {torch.float32, torch.long, torch.bool}
 
 
+@pytest.mark.parametrize("call", GROUPED.values(), ids=list(GROUPED))
+def test_every_operation_stays_on_the_gpu(call, monkeypatch):
+    monkeypatch.setattr(rand_augment, "_rows", lambda chosen, names: classes(2))
+    with fake_gpu():
+        (result,) = tensors(call())
+    assert result.device.type == "cuda"
+    assert result.dtype == torch.float32
+
+
 def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
     """It thins out the rest there; then the loop asks how many are left, which no fake tensor knows."""
     monkeypatch.setattr(nms, "BLOCK", 4)
@@ -135,7 +230,7 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
 
 def test_every_public_function_has_a_case():
     assert public_functions(d2lcompanion.vision) == {
-        *CASES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+        *CASES, *GROUPED, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
     }  # fmt: skip
 
 

@@ -83,7 +83,10 @@ def test_columns_are_metrics_of_every_scale():
 
 
 def test_what_five_recorded_runs_agree_on():
-    """With 20 labels RandAugment helps and mirrors do not; digits gain by shifts, lose by mirrors."""
+    """Erratum E21: with 20 labels RandAugment helps and a mirror alone does not.
+
+    Digits gain by shifts, and lose by mirrors.
+    """
     runs = [json.loads(path.read_text(encoding="utf-8"))["metrics"] for path in RESULTS]
     assert len(runs) == 5
 

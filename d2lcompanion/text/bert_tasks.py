@@ -148,7 +148,8 @@ def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
         logits: [B, T, C].
         targets: [B, T], int64; −100 where a token has no tag.
     Raises:
-        ValueError: if shapes differ, no token has a tag or, on the CPU, one is not in [0, C).
+        ValueError: if shapes differ, no token has a tag or, on the CPU, one is not in
+            [0, C).
     """
     require_shape("targets", targets, logits.shape[:2])
     tagged = targets != IGNORE
@@ -217,8 +218,8 @@ def best_span(logits: Tensor, passage: Tensor, max_length: int) -> Spans:
         passage: [B, T], bool, a run of tokens in each row.
         max_length: of an answer, tokens.
     Raises:
-        ValueError: if shapes differ, max_length < 1, a logit is not finite, or a row has
-            no passage.
+        ValueError: if shapes differ, max_length < 1, a logit is not finite, or a row
+            has no passage.
     """
     rows, length = logits.shape[:2]
     require_shape("logits", logits, (rows, length, 2))

@@ -31,7 +31,7 @@ def nt_xent(z: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     Returns:
         [], the mean over all 2n views.
     Raises:
-        ValueError: if the rows are odd in number or fewer than four, z is not finite, or
+        ValueError: if rows are odd in number or fewer than four, z is not finite, or
             the temperature is not positive.
     Source:
         Chen et al. (2020), *SimCLR*, equation (1); Sohn (2016); van den Oord et al.

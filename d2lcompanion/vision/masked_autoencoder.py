@@ -1,4 +1,4 @@
-"""A masked autoencoder: see a quarter of an image's patches, paint the others.
+"""A masked autoencoder: see some of the patches of an image, paint the others.
 
 The encoder is a small vision Transformer and gets the visible patches only, so hidden
 ones cannot leak and cost nothing. A lighter decoder gets its vectors, one learned vector

@@ -48,9 +48,8 @@ class Recipe:
 
 def rate_at(step: int, recipe: Recipe) -> float:
     """Linear warm-up to `rate` at step `warmup`, then linear to 0 after the last step."""
-    if (
-        step <= recipe.warmup
-    ):  # as optimization.schedules has it; a chapter on text needs no other topic
+    # As optimization.schedules has it; a chapter on text needs no other topic.
+    if step <= recipe.warmup:
         return recipe.rate * step / recipe.warmup
     left = recipe.steps + 1 - step
     return recipe.rate * left / (recipe.steps + 1 - recipe.warmup)

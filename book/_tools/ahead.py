@@ -20,8 +20,10 @@ KERNELS = 2  # at once; each takes about 2 GB
 
 def is_executed(page: Page, root: Path = ROOT) -> bool:
     """Whether the cache holds the outputs of a page, or it has no code."""
-    if page not in project.chapters(root):
-        return True
+    return page not in project.chapters(root) or _is_cached(page, root)
+
+
+def _is_cached(page: Page, root: Path) -> bool:
     try:
         notebooks.executed(page, LANGUAGES[0], root)
     except KeyError:
@@ -43,7 +45,7 @@ def execute_missing(root: Path = ROOT) -> list[str]:
 
     A chapter with a cell that raises is left out: Sphinx executes it again and fails with the page and the line.
     """
-    missing = [page.slug for page in project.chapters(root) if not is_executed(page, root)]
+    missing = [page.slug for page in project.chapters(root) if not _is_cached(page, root)]
     if len(missing) < 2:
         return []
     cache, ready = get_cache(project.execution_cache(root)), []

@@ -67,7 +67,8 @@ def difference(old: NotebookNode | None, new: NotebookNode, name: str) -> str:
             return []
         text = []
         for number, cell in enumerate(notebook.cells):
-            text += [f"# cell {number}", *cell.source.splitlines()]
+            tags = [f"# {key}: {value}" for key, value in sorted(cell.metadata.items())]
+            text += [f"# cell {number}", *tags, *cell.source.splitlines()]
             text += ["# output", *notebooks.flat_text(cell.outputs).splitlines()]
         return text
 

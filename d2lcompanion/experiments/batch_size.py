@@ -29,6 +29,7 @@ from d2lcompanion.experiments.published_batches import published_losses
 from d2lcompanion.optimization.critical_batch import Tradeoff, fit_tradeoff
 from d2lcompanion.optimization.minibatch import NoiseScale
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.training.progress import Track, silent
 
 CHECK = 0.03  # the loss is looked at whenever the steps have grown by this share
@@ -64,9 +65,7 @@ class Preset:
     hidden: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("runs", "max_steps", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(self, runs=1, max_steps=1, hidden=1)
         sizes = self.batch_sizes
         if len(sizes) < 2 or sizes[0] < 1 or list(sizes) != sorted(set(sizes)):
             raise ValueError(

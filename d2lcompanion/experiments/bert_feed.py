@@ -6,7 +6,6 @@ from functools import lru_cache
 import torch
 
 from d2lcompanion.experiments.bert_text import Task
-from d2lcompanion.optimization.schedules import polynomial, warmup
 from d2lcompanion.text.bert_data import Batch, Documents, Pairs, assemble, draw_pairs
 from d2lcompanion.text.bert_loss import mask_batch
 from d2lcompanion.text.masking import Masked
@@ -49,8 +48,11 @@ class Recipe:
 
 def rate_at(step: int, recipe: Recipe) -> float:
     """Linear warm-up to `rate` at step `warmup`, then linear to 0 after the last step."""
-    falling = max(1, recipe.steps + 1 - recipe.warmup)
-    return warmup(polynomial(recipe.rate, falling), recipe.warmup)(step)
+    # As optimization.schedules has it; a chapter on text needs no other topic.
+    if step <= recipe.warmup:
+        return recipe.rate * step / recipe.warmup
+    left = recipe.steps + 1 - step
+    return recipe.rate * left / (recipe.steps + 1 - recipe.warmup)
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.AdamW:

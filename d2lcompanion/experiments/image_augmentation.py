@@ -23,7 +23,7 @@ from d2lcompanion.experiments.augmented_training import (
 )
 from d2lcompanion.experiments.image_probes import few_labels
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
-from d2lcompanion.training.settings import SettingsError
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.vision.resized_crop import resized_crop
 
 INK = 16  # the largest value of a digit's pixel
@@ -53,9 +53,7 @@ class Preset:
     batch_size: int
 
     def __post_init__(self) -> None:
-        for name in ("digits", "channels", "steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(self, digits=1, channels=1, steps=1, batch_size=1)
         if not self.labels or min(self.labels) < 1:
             raise ValueError(f"labels must be some numbers ≥ 1, got {self.labels}")
 
@@ -104,8 +102,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         SettingsError: for fp16, whose small gradients need a loss scaling that is not
             built in here.
     """
-    if context.accelerator.mixed_precision == "fp16":
-        raise SettingsError("precision must be fp32 or bf16 here, got fp16")
+    context.refuse_fp16()
     seed = context.settings.seed
     options = {
         "channels": preset.channels,

@@ -39,7 +39,6 @@ from d2lcompanion.optimization.schedules import (
 from d2lcompanion.optimization.torch_optimizer import as_torch_optimizer
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.progress import Track, silent
-from d2lcompanion.training.settings import SettingsError
 
 BETA = 0.9
 
@@ -183,8 +182,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         SettingsError: for fp16, whose small gradients need a loss scaling that is not
             built in here.
     """
-    if context.accelerator.mixed_precision == "fp16":
-        raise SettingsError("precision must be fp32 or bf16 here, got fp16")
+    context.refuse_fp16()
     with context.autocast():
         results = study(
             prepare(load(preset), context.device, context.dtype),

@@ -35,6 +35,7 @@ from d2lcompanion.optimization.momentum import (
 from d2lcompanion.optimization.objectives import least_squares
 from d2lcompanion.optimization.rules import State
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.training.progress import Track, silent
 
 
@@ -60,9 +61,7 @@ class Preset:
     every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("degree", "starts", "steps", "every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(self, degree=1, starts=1, steps=1, every=1)
         if not 0 < self.share < 1:
             raise ValueError(f"share must be in (0, 1), got {self.share}")
 

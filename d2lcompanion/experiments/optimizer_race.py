@@ -27,8 +27,8 @@ from d2lcompanion.optimization.momentum import heavy_ball
 from d2lcompanion.optimization.rules import Rule, initial_state, takes_param
 from d2lcompanion.optimization.schedule_free import schedule_free_sgd
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.training.progress import Track, silent
-from d2lcompanion.training.settings import SettingsError
 
 # ------------------------------------------------------------------------------------- the preset
 
@@ -54,9 +54,7 @@ class Preset:
     batch_size: int
 
     def __post_init__(self) -> None:
-        for name in ("passes", "channels", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(self, passes=1, channels=1, epochs=1, batch_size=1)
 
 
 PRESETS = {
@@ -162,8 +160,7 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         SettingsError: for fp16, whose small gradients need a loss scaling that is not
             built in here.
     """
-    if context.accelerator.mixed_precision == "fp16":
-        raise SettingsError("precision must be fp32 or bf16 here, got fp16")
+    context.refuse_fp16()
     linear = linear_race(
         load_diabetes(),
         passes=preset.passes,

@@ -25,6 +25,7 @@ from d2lcompanion.experiments.unlabelled_vectors import (
     WordTable,
     published_table,
 )
+from d2lcompanion.training.preset_checks import require_numbers
 
 MISSPELT = 0.3  # share of the longer words
 
@@ -59,10 +60,10 @@ class Preset:
     rates: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 
     def __post_init__(self) -> None:
-        names = ("least", "min_count", "dimension", "sgns_epochs", "subword_epochs")
-        for name in (*names, "glove_epochs", "steps_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(
+            self, least=1, min_count=1, dimension=1, sgns_epochs=1, subword_epochs=1,
+            glove_epochs=1, steps_epochs=1,
+        )  # fmt: skip
         if not self.rates or not min(self.rates) > 0:
             raise ValueError(f"rates must be positive numbers, got {self.rates}")
         rising = sorted(set(self.labels)) == list(self.labels)

@@ -28,6 +28,7 @@ from d2lcompanion.text.sgns_blocks import train_in_blocks
 from d2lcompanion.text.token_stream import TokenStream, encode
 from d2lcompanion.text.vocab import Vocab
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
+from d2lcompanion.training.preset_checks import require_numbers
 from d2lcompanion.training.wall_time import Stopwatch
 
 # ------------------------------------------------------------------------------------- the preset
@@ -57,9 +58,7 @@ class Preset:
     min_count: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "epochs", "threads", "min_count"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be ≥ 1, got {getattr(self, name)}")
+        require_numbers(self, rounds=1, epochs=1, threads=1, min_count=1)
         if not 0 < self.part <= 1:
             raise ValueError(f"part must be in (0, 1], got {self.part}")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from d2lcompanion.training.progress import Track
-from d2lcompanion.training.settings import PRECISIONS, SCALES, Settings
+from d2lcompanion.training.settings import PRECISIONS, SCALES, Settings, SettingsError
 
 P = TypeVar("P")
 
@@ -63,6 +63,15 @@ class RunContext:
         """Matrix products in bf16 or fp16 where the precision says so, else nothing."""
         context: AbstractContextManager[None] = self.accelerator.autocast()
         return context
+
+    def refuse_fp16(self) -> None:
+        """For experiments that scale no loss, which small gradients in fp16 need.
+
+        Raises:
+            SettingsError: if the precision is fp16.
+        """
+        if self.accelerator.mixed_precision == "fp16":
+            raise SettingsError("precision must be fp32 or bf16 here, got fp16")
 
     def map_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         """Apply a function of rows over all processes, [m, …] → [m, …]; every one gets all of it.

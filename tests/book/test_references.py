@@ -160,6 +160,13 @@ def test_refresh_shows_the_difference_and_only_then_writes(small):
     before = path.read_bytes()
     assert references.refresh(PAGE, small) == ""
     assert path.read_bytes() == before
+    small_book.edit_pages(
+        small,
+        "```{code-cell} ipython3\nfigure",
+        "```{code-cell} ipython3\n:tags: [rtol=0.01]\n:rtol-reason: a test\n\nfigure",
+    )
+    assert "+# tags: ['rtol=0.01']" in references.refresh(PAGE, small)
+    assert references.problems(small) == []
     small_book.edit_pages(small, "seed = 0.1, 0", "seed = 0.2, 0")
     shown = references.refresh(PAGE, small)
     assert "-lr, seed = 0.1, 0" in shown

@@ -20,11 +20,9 @@ from d2lcompanion.experiments.bert_feed import (
 from d2lcompanion.experiments.bert_pretraining import train
 from d2lcompanion.experiments.bert_text import split_documents, split_prose
 from d2lcompanion.text.masking import IGNORE
-from d2lcompanion.training.devices import make_accelerator, resolve_precision
-from d2lcompanion.training.experiment import RunContext
-from d2lcompanion.training.progress import silent
 from d2lcompanion.training.runner import command_line
 from d2lcompanion.training.settings import Settings
+from tests.experiments.contexts import context
 
 PRESET = bert.Preset(
     vocabulary=300, min_sign=200, width=16, inner=32, length=24, batch=8, steps=6, warmup=2,
@@ -35,19 +33,6 @@ PRESET = bert.Preset(
 @pytest.fixture(scope="module")
 def task():
     return bert.load_task(PRESET, 0)
-
-
-def context(seed=0):
-    settings, device = Settings(device="cpu", seed=seed), torch.device("cpu")
-    precision = resolve_precision("auto", "fp32", device)
-    return RunContext(
-        settings,
-        device,
-        precision.dtype,
-        torch.Generator().manual_seed(seed),
-        silent,
-        make_accelerator(settings, device, precision),
-    )
 
 
 def trained(task, preset=PRESET, **options):

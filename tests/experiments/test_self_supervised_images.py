@@ -14,30 +14,14 @@ from d2lcompanion.experiments import (
 )
 from d2lcompanion.experiments import self_supervised_images as experiment
 from d2lcompanion.experiments.image_pretraining import Contrastive, Painting
-from d2lcompanion.training.devices import make_accelerator, resolve_precision
-from d2lcompanion.training.experiment import RunContext
-from d2lcompanion.training.progress import silent
 from d2lcompanion.training.results import metric_band, read_results
-from d2lcompanion.training.settings import Settings
 from d2lcompanion.vision.masked_autoencoder import MaskedAutoencoder, MaskedConfig
 from d2lcompanion.vision.patches import patchify
+from tests.experiments.contexts import context
 
 PRESET = image_encoders.Preset(
     labels=(5,), channels=2, epochs=1, batch=64, width=8, layers=1, paint_epochs=1, steps=2
 )
-
-
-def context(seed=0):
-    settings, device = Settings(device="cpu", seed=seed), torch.device("cpu")
-    precision = resolve_precision("auto", "fp32", device)
-    return RunContext(
-        settings,
-        device,
-        precision.dtype,
-        torch.Generator().manual_seed(seed),
-        silent,
-        make_accelerator(settings, device, precision),
-    )
 
 
 def driver(seed=0):

@@ -15,16 +15,6 @@ from d2lcompanion.text.vocab import Vocab
 CHINESE = "词嵌入把词变成向量 。\n"
 
 
-@pytest.fixture
-def file(tmp_path):
-    def write(content: str | bytes, name: str = "corpus.txt") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write
-
-
 @pytest.fixture(scope="session", params=["valid", "test"])
 def wikitext(request) -> Path:
     folder = os.environ.get("D2LC_SHARED_DATA")

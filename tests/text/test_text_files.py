@@ -4,7 +4,6 @@ import bz2
 import gzip
 import lzma
 import zipfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,16 +12,6 @@ from hypothesis import strategies as st
 from d2lcompanion.text.text_files import read_lines, read_pieces
 
 CHINESE = "词嵌入把词变成向量 。\n"
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(content: str | bytes, name: str = "corpus.txt") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write
 
 
 @settings(max_examples=150, deadline=None)

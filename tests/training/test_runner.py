@@ -4,11 +4,13 @@ import math
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from d2lcompanion.training.experiment import RunContext, Text
+from d2lcompanion.training.progress import silent
 from d2lcompanion.training.results import write_result
 from d2lcompanion.training.runner import command_line, resume, run_experiment, same_run
 from d2lcompanion.training.settings import Settings, SettingsError
@@ -143,3 +145,15 @@ def test_rows_are_shared_between_processes_and_gathered(experiment):
 
     context = RunContext(CI, torch.device("cpu"), torch.float64, torch.Generator(), iter, Half())
     assert context.map_rows(lambda part: part.sum(-1), rows).tolist() == [1.0, 5.0, 9.0]
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
+def test_only_fp16_is_refused(precision):
+    accelerator = SimpleNamespace(mixed_precision=precision)
+    device, generator = torch.device("cpu"), torch.Generator()
+    context = RunContext(Settings(), device, torch.float32, generator, silent, accelerator)
+    if precision == "fp16":
+        with pytest.raises(SettingsError, match="fp32 or bf16 here, got fp16"):
+            context.refuse_fp16()
+    else:
+        context.refuse_fp16()

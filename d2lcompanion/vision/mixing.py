@@ -82,7 +82,7 @@ def cutmix(images: Tensor, partner: Tensor, boxes: Tensor) -> Mixture:
     Args:
         images: [N, C, H, W].
         partner: [N] int64.
-        boxes: [N, 4] (x1, y1, x2, y2) in pixels; a pixel counts if its centre is inside.
+        boxes: [N, 4] (x1, y1, x2, y2) in pixels; a pixel counts if its centre is in.
     Source:
         Yun et al. (2019).
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from book._tools import project
 
 CHAPTERS = project.chapters()
-PARTS = ("optimization", "text")
+PARTS = ("optimization", "text", "vision")
 
 
 def of(part: str) -> list[project.Page]:

@@ -68,3 +68,9 @@ class TestText:
     @in_part("text")
     def test_it_prints_the_same(self, page, tmp_path, elsewhere):
         check(page, tmp_path)
+
+
+class TestVision:
+    @in_part("vision")
+    def test_it_prints_the_same(self, page, tmp_path, elsewhere):
+        check(page, tmp_path)

@@ -77,3 +77,11 @@ class TestFaultsOfText:
     @planted("text")
     def test_the_chapter_catches_the_fault(self, page, fault, tmp_path):
         check_that_it_is_caught(page, fault, tmp_path)
+
+
+@pytest.mark.nbval
+@pytest.mark.slow
+class TestFaultsOfVision:
+    @planted("vision")
+    def test_the_chapter_catches_the_fault(self, page, fault, tmp_path):
+        check_that_it_is_caught(page, fault, tmp_path)

@@ -130,6 +130,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "vision/image-augmentation": {
+        "zh": ("图像增广", "镜像", "双线性", "外接框", "随机擦除", "Mixup", "轨道平均"),
+        "en": ("augmentation", "mirror", "bilinear", "CutMix", "orbit average", "RandAugment"),
+    },
     "text/text-representations": {
         "zh": ("词袋", "逆文档频率", "特征散列", "独热", "朴素贝叶斯", "平滑逆频率"),
         "en": ("bag of words", "TF-IDF", "naive Bayes", "hashing", "learning curve"),

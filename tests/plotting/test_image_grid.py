@@ -23,10 +23,22 @@ def test_what_lies_outside_is_cut_and_gradients_stay_behind():
     assert float(ax.images[0].get_array().max()) == 1
 
 
+def test_colours_stay_what_they_are():
+    x = torch.rand(1, 3, 4, 5)
+    (ax,) = plot_image_grid({"one": x}).figure.axes
+    drawn = torch.tensor(ax.images[0].get_array().data)
+    assert torch.equal(drawn, x[0].permute(1, 2, 0))
+
+
 @pytest.mark.parametrize(
     "columns",
-    [{}, {"a": torch.zeros(2, 2)}, {"a": torch.zeros(1, 1, 2, 2), "b": torch.zeros(2, 1, 2, 2)}],
+    [
+        {},
+        {"a": torch.zeros(2, 2)},
+        {"a": torch.zeros(1, 2, 2, 2)},
+        {"a": torch.zeros(1, 1, 2, 2), "b": torch.zeros(2, 1, 2, 2)},
+    ],
 )
 def test_what_does_not_fit_is_named(columns):
-    with pytest.raises(ValueError, match=r"columns must be \[n, 1, H, W\], all alike, got"):
+    with pytest.raises(ValueError, match=r"columns must be \[n, 1 or 3, H, W\], all alike, got"):
         plot_image_grid(columns)

@@ -328,11 +328,14 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     chrome.get(f"{address}/{language}/{slug}.html")
     box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
     sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
-    assert len(sliders) >= (1 if name == "bpe" else 3)  # its words are typed
+    assert len(sliders) >= {"bpe": 1, "attention": 2}.get(name, 3)  # words are typed, or clicked
 
     def drawn():
         if name == "bpe":
             return [token.text for token in box.find_elements(By.CSS_SELECTOR, ".token")]
+        if name == "attention":
+            tokens = box.find_elements(By.CSS_SELECTOR, ".token")
+            return [token.get_attribute("data-weight") for token in tokens]
         return box.find_element(By.CSS_SELECTOR, ".curve").get_attribute("points")
 
     def state():

@@ -86,8 +86,8 @@ class Preset:
 PRESETS = {
     "ci": Preset("subset", 8, 400, (5, 10, 20, 50), validation=50, steps=100),
     "laptop": Preset(
-        "full", 16, 3000, (5, 10, 20, 50), validation=100, steps=300,
-        patches=PatchPreset(labels=(1, 5, 20), test=40, side=128),
+        "full", 16, 1500, (5, 10, 20, 50), validation=100, steps=200,
+        patches=PatchPreset(labels=(1, 5, 20), test=30, side=112),
     ),
     "gpu": Preset(
         "full", 64, 20_000, (5, 10, 20, 50, 500), validation=100, steps=2000,

@@ -130,6 +130,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "vision/fine-tuning": {
+        "zh": ("微调", "冻结", "遗忘", "低秩适配", "批量归一化", "热狗", "虎斑猫"),
+        "en": ("fine-tuning", "frozen", "forgetting", "LoRA", "batch norm", "espresso"),
+    },
     "vision/image-augmentation": {
         "zh": ("图像增广", "镜像", "双线性", "外接框", "随机擦除", "Mixup", "轨道平均"),
         "en": ("augmentation", "mirror", "bilinear", "CutMix", "orbit average", "RandAugment"),

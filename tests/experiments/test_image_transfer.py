@@ -1,5 +1,9 @@
 """Ways of tuning: what each may change, what is shared, and what recorded runs agree on."""
 
+import json
+from pathlib import Path
+from statistics import mean
+
 import pytest
 import torch
 
@@ -27,6 +31,7 @@ from d2lcompanion.experiments.transfer_methods import (
 from d2lcompanion.vision.fine_tuning import count_parameters
 from tests.experiments.contexts import context
 
+RESULTS = sorted((Path(__file__).parents[2] / "results/fine-tuning").glob("ci-*.json"))
 SHORT = {"steps": 6, "batch_size": 8, "seed": 0}
 
 
@@ -173,3 +178,33 @@ def test_columns_are_metrics_of_every_scale():
         assert 10 in preset.labels
         assert 5 in preset.patches.labels
     assert {c.key.split(".")[0] for c in EXPERIMENT.columns} <= {*PAIRS, "patches"}
+
+
+def test_what_five_recorded_runs_agree_on():
+    """Near tasks gain with few labels, far ones do not; groups of rates forget less; photos."""
+    runs = [json.loads(path.read_text(encoding="utf-8"))["metrics"] for path in RESULTS]
+    assert len(runs) == 5
+
+    def gain(pair, count, method):
+        part = f"labels_{count}"
+        return mean(
+            run[pair][part][method]["accuracy"] - run[pair][part]["scratch"]["accuracy"]
+            for run in runs
+        )
+
+    for method in ("partial", "full", "groups", "lp_ft", "lora"):
+        assert gain("near", 5, method) > 0.01
+        assert abs(gain("near", 50, method)) < 0.03
+        assert gain("far", 10, method) < 0.03
+    for run in runs:
+        assert run["far"]["labels_10"]["probe"]["accuracy"] < 0.9 * (
+            run["far"]["labels_10"]["scratch"]["accuracy"]
+        )
+        assert run["near"]["before"] == run["near"]["labels_10"]["probe"]["old_accuracy"]
+        patches = run["patches"]["labels_5"]
+        assert patches["efficientnet"] > patches["scratch"] > patches["pixels"]
+    kept = {
+        method: mean(run["near"]["labels_10"][method]["old_accuracy"] for run in runs)
+        for method in ("full", "groups", "lora")
+    }
+    assert kept["full"] < min(kept["groups"], kept["lora"]) - 0.05

@@ -188,23 +188,24 @@ def test_what_five_recorded_runs_agree_on():
     def gain(pair, count, method):
         part = f"labels_{count}"
         return mean(
-            run[pair][part][method]["accuracy"] - run[pair][part]["scratch"]["accuracy"]
-            for run in runs
+            found[pair][part][method]["accuracy"] - found[pair][part]["scratch"]["accuracy"]
+            for found in runs
         )
 
     for method in ("partial", "full", "groups", "lp_ft", "lora"):
         assert gain("near", 5, method) > 0.01
         assert abs(gain("near", 50, method)) < 0.03
         assert gain("far", 10, method) < 0.03
-    for run in runs:
-        assert run["far"]["labels_10"]["probe"]["accuracy"] < 0.9 * (
-            run["far"]["labels_10"]["scratch"]["accuracy"]
+    for found in runs:
+        assert (
+            found["far"]["labels_10"]["probe"]["accuracy"]
+            < 0.9 * (found["far"]["labels_10"]["scratch"]["accuracy"])
         )
-        assert run["near"]["before"] == run["near"]["labels_10"]["probe"]["old_accuracy"]
-        patches = run["patches"]["labels_5"]
+        assert found["near"]["before"] == found["near"]["labels_10"]["probe"]["old_accuracy"]
+        patches = found["patches"]["labels_5"]
         assert patches["efficientnet"] > patches["scratch"] > patches["pixels"]
     kept = {
-        method: mean(run["near"]["labels_10"][method]["old_accuracy"] for run in runs)
+        method: mean(found["near"]["labels_10"][method]["old_accuracy"] for found in runs)
         for method in ("full", "groups", "lora")
     }
     assert kept["full"] < min(kept["groups"], kept["lora"]) - 0.05

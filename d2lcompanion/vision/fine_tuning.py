@@ -57,7 +57,7 @@ def replace_head(
 
 
 def freeze(net: nn.Module, names: Sequence[str]) -> None:
-    """No gradient for these parts, and evaluation: a batch norm uses its old statistics.
+    """No gradient for these parts, and evaluation: batch norms keep their statistics.
 
     `net.train()` undoes the second half; call `train_except` in its place.
 

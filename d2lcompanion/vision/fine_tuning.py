@@ -1,7 +1,7 @@
 """A network that was trained for one task, made ready for another.
 
-Parts are named as in `named_modules`: "fc", "layer4.1.conv2". A name stands for the module
-and for all within it. Nothing here trains; a loop of the reader's own does.
+Parts are named as in `named_modules`: "fc", "layer4.1.conv2". A name stands for the
+module and for all within it. Nothing here trains; a loop of the reader's own does.
 """
 
 import copy
@@ -74,8 +74,8 @@ def freeze(net: nn.Module, names: Sequence[str]) -> None:
 def train_except(net: nn.Module, names: Sequence[str]) -> None:
     """Training mode, except in these parts: no dropout there, no statistics of batches.
 
-    Without it a frozen batch norm keeps scale and shift, and yet normalizes by the batch
-    and moves its running mean and variance towards the new images.
+    Without it a frozen batch norm keeps scale and shift, and yet normalizes by the
+    batch and moves its running mean and variance towards the new images.
 
     Raises:
         ValueError: if there is no such part; no mode is changed then.
@@ -100,8 +100,8 @@ def parameter_groups(
     Returns:
         Dictionaries with params, lr and name, as rates has them, then "rest".
     Raises:
-        ValueError: if a name is unknown or has no parameter left to train, a rate is not
-            positive, or parameters are left over and there is no rest.
+        ValueError: if a name is unknown or has no parameter left to train, a rate is
+            not positive, or parameters are left over and there is no rest.
     """
     for name, rate in [*rates.items(), *([("rest", rest)] if rest is not None else [])]:
         require_positive(f"rate of {name!r}", rate)
@@ -141,9 +141,10 @@ def layer_rates(
         head_rate: η > 0.
         factor: in (0, 1]; 1 gives all the same rate.
     Raises:
-        ValueError: if there is no name or one is twice there, or a number is out of range.
+        ValueError: if there is no name or one is twice there, or a number is out of
+            range.
     Source:
-        Howard & Ruder (2018), *Universal Language Model Fine-tuning*, §3.2, factor 1/2.6.
+        Howard & Ruder (2018), *Universal Language Model Fine-tuning*, §3.2, 1/2.6.
     """
     require_positive("head_rate", head_rate)
     if not 0 < factor <= 1:

@@ -1,7 +1,7 @@
 """Low-rank adapters: the weights stay, and a product of two thin matrices is learned.
 
-W + s·BA with A [r, in], B [out, r] and s = α/r. B starts at 0, so the network starts as it
-was. A convolution's filters are a matrix [out, in·h·w]; then A is a convolution to r
+W + s·BA with A [r, in], B [out, r] and s = α/r. B starts at 0, so the network starts as
+it was. A convolution's filters are a matrix [out, in·h·w]; then A is a convolution to r
 channels, and B one of a single pixel behind it.
 """
 
@@ -99,15 +99,15 @@ def add_adapters(
     alpha: float | None = None,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Give these parts adapters, in place; other parts stay trainable or frozen as they are.
+    """Give these parts adapters, in place; others stay trainable or frozen as they are.
 
     Args:
         names: of Linear or Conv2d parts.
         rank: r, for all.
         alpha: by default r, so that s = 1.
     Raises:
-        ValueError: if a part is missing, of another kind, or twice named; if the rank does
-            not fit. Nothing is changed then.
+        ValueError: if a part is missing, of another kind, or twice named; if the rank
+            does not fit. Nothing is changed then.
     """
     if len(set(names)) != len(names):
         raise ValueError(f"names must be different, got {list(names)}")

@@ -74,7 +74,7 @@ def _conv(
 
 
 class MBConv(nn.Module):
-    """Widen, filter, narrow: [n, c, h, w] → [n, c', ⌈h/s⌉, ⌈w/s⌉]; + x if shapes agree."""
+    """Widen, filter, narrow: [n, c, h, w] → [n, c', ⌈h/s⌉, ⌈w/s⌉]; + x if it fits."""
 
     def __init__(
         self, inputs: int, outputs: int, widen: int, stride: int, kernel: int

@@ -20,6 +20,8 @@ from d2lcompanion.vision import (
     checks,
     colour,
     contrastive,
+    detection_loss,
+    detection_metrics,
     draws,
     geometric,
     masked_autoencoder,
@@ -28,6 +30,7 @@ from d2lcompanion.vision import (
     patches,
     rand_augment,
     resized_crop,
+    ssd,
     tone,
     views,
     warping,
@@ -68,6 +71,15 @@ def paint() -> list[Tensor]:
             model.encoder.features(gpu(3, 1, 6, 6))]  # fmt: skip
 
 
+def detector() -> ssd.SSD:
+    with torch.device("cuda"):
+        return ssd.SSD(ssd.SSDConfig(3, 2, (4, 6, 8), ((0.2, 0.3), (0.4,))), None)
+
+
+def targets() -> anchors.Targets:
+    return anchors.Targets(gpu(2, 5, 4), padded(2, 5), classes(2, 5))
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "checks.require_shape": lambda: checks.require_shape("x", gpu(3), [3]),
     "checks.require_finite": lambda: checks.require_finite("x", gpu(3)),
@@ -102,6 +114,15 @@ CASES: dict[str, Callable[[], Any]] = {
         anchors.match_anchors(gpu(5, 4), gpu(2, 3, 4), valid=padded(2, 3)),
     ],
     "anchors.assign_targets": lambda: anchors.assign_targets(gpu(5, 4), gpu(2, 3, 5)),
+    "detection_loss.detection_loss": lambda: [
+        detection_loss.detection_loss(gpu(2, 5, 3), gpu(2, 5, 4), targets(), negatives=negatives)
+        for negatives in detection_loss.NEGATIVES
+    ],
+    "detection_loss.hard_negatives": lambda: detection_loss.hard_negatives(gpu(2, 5), padded(2, 5)),
+    "detection_loss.focal_loss": lambda: detection_loss.focal_loss(gpu(2, 5, 3), classes(2, 5)),
+    "ssd.suppress": lambda: ssd.suppress(
+        detection_metrics.Detections(gpu(9, 4), gpu(9), classes(9))
+    ),
     "draws.uniform": lambda: draws.uniform(images(), drawn(), 1, 2),
     "draws.coins": lambda: draws.coins(images(), drawn(), 0.5),
     "draws.integers": lambda: draws.integers(images(), drawn(), 5),
@@ -193,6 +214,8 @@ GROUPED: dict[str, Callable[[], Any]] = {
     ),
     "rand_augment.random_augment": lambda: rand_augment.random_augment(images(), drawn()),
 }
+# How many candidates a picture has is a matter of values; what becomes of them is `suppress`'s.
+CANDIDATES = {"ssd.detect"}
 PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
@@ -221,6 +244,14 @@ def test_every_operation_stays_on_the_gpu(call, monkeypatch):
     assert result.dtype == torch.float32
 
 
+def test_a_picture_is_detected_on_the_gpu(monkeypatch):
+    monkeypatch.setattr(ssd, "suppress", lambda candidates, *_, **__: candidates)
+    with fake_gpu(sizes_from_data=True):
+        results = tensors([detector()(gpu(2, 3, 8, 9)), ssd.detect(detector(), gpu(2, 3, 8, 9))])
+    assert {result.device.type for result in results} == {"cuda"}
+    assert {result.dtype for result in results} == {torch.float32, torch.long}
+
+
 def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
     """It thins out the rest there; then the loop asks how many are left, which no fake tensor knows."""
     monkeypatch.setattr(nms, "BLOCK", 4)
@@ -230,7 +261,7 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
 
 def test_every_public_function_has_a_case():
     assert public_functions(d2lcompanion.vision) == {
-        *CASES, *GROUPED, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+        *CASES, *GROUPED, *CANDIDATES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
     }  # fmt: skip
 
 

@@ -16,13 +16,13 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Grey images with one label each, in two parts that share no image.
+    """Grey or colour images with one label each, in two parts that share no image.
 
     Attributes:
         name: short, for tables.
-        train_images: [n, H, W], uint8, 0 is black.
+        train_images: [n, H, W], or [n, 3, H, W] in colour; uint8, 0 is black.
         train_labels: [n], int64, an index into class_names.
-        test_images: [m, H, W], uint8.
+        test_images: as many dimensions, uint8.
         test_labels: [m], int64.
         class_names: what the labels stand for.
         source: a sentence: what was loaded, and from where.
@@ -41,7 +41,8 @@ class ImageData:
             ("train", self.train_images, self.train_labels),
             ("test", self.test_images, self.test_labels),
         ):
-            if images.ndim != 3 or labels.shape != images.shape[:1]:
+            colour = images.ndim == 4 and images.shape[1] == 3
+            if not (colour or images.ndim == 3) or labels.shape != images.shape[:1]:
                 raise ValueError(
                     f"{self.name}, {part}: images {list(images.shape)} and labels "
                     f"{list(labels.shape)} do not match"
@@ -59,18 +60,21 @@ def to_float(images: Tensor, *, mean: float = 0.0, sd: float = 1.0) -> Tensor:
     """(pixel/255 − mean)/sd with a channel dimension: [n, H, W] uint8 → [n, 1, H, W] float32.
 
     Args:
-        images: [n, H, W], uint8.
+        images: [n, H, W], or [n, 3, H, W], which keep their channels; uint8.
         mean, sd: of pixel/255 over the training part, to standardize; sd > 0.
     Raises:
-        ValueError: if the images are not [n, H, W] of uint8, or sd is not positive.
+        ValueError: if the images are not of that shape and uint8, or sd is not positive.
     """
-    if images.dtype != torch.uint8 or images.ndim != 3:
+    colour = images.ndim == 4 and images.shape[1] == 3
+    if images.dtype != torch.uint8 or not (colour or images.ndim == 3):
         raise ValueError(
-            f"images must be [n, H, W] of uint8, got {list(images.shape)}, {images.dtype}"
+            "images must be [n, H, W] or [n, 3, H, W] of uint8, got "
+            f"{list(images.shape)}, {images.dtype}"
         )
     if not sd > 0:
         raise ValueError(f"sd must be > 0, got {sd}")
-    return (images[:, None].float() / 255 - mean) / sd
+    channels = images if colour else images[:, None]
+    return (channels.float() / 255 - mean) / sd
 
 
 def read_idx(path: Path | str) -> Tensor:

@@ -101,6 +101,24 @@ ENTRIES += tuple(
     )
     for part, (original, md5) in _FASHION_MNIST.items()
 )
+# Photos of 32×32 pixels, read out of their archive, which is never unpacked.
+ENTRIES += (
+    Entry(
+        name="cifar-10",
+        file_name="cifar-10-python.tar.gz",
+        urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+        checksum=Checksum(
+            "md5",
+            "c58f30108f718f92721af3b95e74349a",
+            "published in torchvision 0.29.1's CIFAR10",
+        ),
+        licence="none is stated; the page asks to cite the report",
+        size_bytes=170_498_071,
+        citation="Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images, "
+        "University of Toronto",
+        tried=False,
+    ),
+)
 # Text. It is read out of its archive, which is never unpacked.
 ENTRIES += (
     Entry(

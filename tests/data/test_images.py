@@ -54,6 +54,10 @@ def test_to_float_standardizes():
     x = to_float(images, mean=0.02, sd=0.5)
     assert x.shape == (2, 1, 3, 4)
     np.testing.assert_allclose(x[:, 0], (VALUES / 255 - 0.02) / 0.5, atol=1e-6)
+    colour = torch.from_numpy(np.stack([VALUES] * 3, 1))
+    assert to_float(colour, mean=0.02, sd=0.5).equal(x.expand(2, 3, 3, 4))
+    with pytest.raises(ValueError, match=r"got \[2, 2, 3, 4\]"):
+        to_float(colour[:, :2])
     with pytest.raises(ValueError, match="float32"):
         to_float(images.float())
     with pytest.raises(ValueError, match=r"got \[3, 4\]"):
@@ -65,6 +69,10 @@ def test_to_float_standardizes():
 def test_images_and_labels_must_match():
     images, labels = torch.zeros(2, 3, 4, dtype=torch.uint8), torch.tensor([0, 1])
     ImageData("x", images, labels, images, labels, ("a", "b"), "")
+    colour = images[:, None].expand(2, 3, 3, 4)
+    ImageData("x", colour, labels, colour, labels, ("a", "b"), "")
+    with pytest.raises(ValueError, match=r"x, train: images \[2, 2, 3, 4\]"):
+        ImageData("x", colour[:, :2], labels, colour, labels, ("a", "b"), "")
     with pytest.raises(ValueError, match=r"x, test: images \[2, 3, 4\] and labels \[1\]"):
         ImageData("x", images, labels, images, labels[:1], ("a", "b"), "")
     with pytest.raises(ValueError, match=r"labels must be in \[0, 1\), got 0 to 1"):

@@ -10,7 +10,11 @@ from d2lcompanion.data.digits import load_digit_images
 from d2lcompanion.experiments.augmented_training import (
     CLOTHING,
     DIGITS,
+    PHOTOS,
+    Split,
+    build,
     compare,
+    fit,
     keeps_labels,
     train_with,
 )
@@ -20,7 +24,11 @@ from d2lcompanion.experiments.image_augmentation import (
     Preset,
     clothing,
     digits,
+    photos,
+    run,
 )
+from tests.data.cifar_files import write_archive
+from tests.experiments.contexts import context
 
 RESULTS = sorted((Path(__file__).parents[2] / "results/image-augmentation").glob("ci-*.json"))
 SHORT = {"channels": 2, "steps": 8, "batch_size": 16, "seed": 0}
@@ -40,7 +48,7 @@ def test_a_split_shares_no_image_and_has_so_many_of_each_class():
     assert not few.images.equal(clothing("subset", 4, 2).images)
 
 
-@pytest.mark.parametrize("name", CLOTHING)
+@pytest.mark.parametrize("name", PHOTOS)
 def test_every_recipe_gives_images_and_labels_that_sum_to_one(name):
     split = clothing("subset", 2, 0)
     images, labels = CLOTHING[name](split.images, split.labels, torch.Generator().manual_seed(0))
@@ -65,6 +73,47 @@ def test_recipes_share_weights_and_batches():
     same = [trained._replace(images_per_second=0.0) for trained in ends.values()]
     assert same[0] == same[1]
     assert train_with(DIGITS["mirror"], split, **SHORT).class_accuracy != same[0].class_accuracy
+
+
+def test_the_small_network_standardizes_by_fashion_mnist_and_ends_in_evaluation():
+    split = clothing("subset", 2, 0)
+    net, _ = build("small_cnn", 2, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net[0](split.images), (split.images - 0.2860) / 0.3530)
+    trained, speed = fit(CLOTHING["none"], split, **SHORT)
+    assert not trained.training
+    assert speed > 0
+
+
+def test_resnet_18_learns_photos_by_heart():
+    """Random pixels: what is learned can only be learned by heart."""
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.rand(20, 3, 32, 32, generator=generator), torch.arange(20) % 10
+    split = Split(images, labels, images, labels)
+    net, optimizer = build("resnet18", 4, torch.Generator().manual_seed(0))
+    assert {type(net[1]).__name__, type(optimizer).__name__} == {"ResNet18", "SGD"}
+    options = {"channels": 4, "batch_size": 20, "seed": 0}
+    ends = [
+        train_with(PHOTOS["none"], split, network="resnet18", steps=steps, **options)
+        for steps in (1, 60)
+    ]
+    assert ends[0].train_accuracy < 0.5
+    assert ends[1].train_accuracy > 0.9
+
+
+def test_the_comparison_on_cifar_10_runs_from_an_archive(tmp_path, monkeypatch):
+    monkeypatch.setenv("D2LC_DATA_DIR", str(tmp_path))
+    preset = Preset("cifar-10", (2,), digits=2, channels=1, steps=2, batch_size=4)
+    with pytest.raises(FileNotFoundError, match="d2lc data fetch cifar-10"):
+        run(preset, context())
+    write_archive(tmp_path)
+    split = photos(2, 0)
+    assert split.images.shape == (20, 3, 32, 32)
+    assert split.labels.bincount().tolist() == [2] * 10
+    found = run(preset, context())
+    assert set(found) == {"labels_2", "digits"}
+    assert set(found["labels_2"]) == set(PHOTOS)
+    assert set(found["digits"]) == set(DIGITS)
+    assert all(len(run["class_accuracy"]) == 10 for run in found["labels_2"].values())
 
 
 def test_bad_presets_are_named():

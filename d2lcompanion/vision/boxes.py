@@ -158,12 +158,13 @@ def _require_lists(a: Tensor, b: Tensor) -> None:
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Areas of the intersection and the union of every pair, each [N, M]."""
-    x1, y1, x2, y2 = a.T[..., None]  # [N, 1] each, against [M]: no table has a depth
-    u1, v1, u2, v2 = b.T
-    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
-    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
-    intersection = width * height
-    return intersection, _area(a)[:, None] + _area(b) - intersection
+    # Columns of numbers side by side in memory: [N, 1] each against [M]
+    x1, y1, x2, y2 = a.T.contiguous()[..., None]
+    u1, v1, u2, v2 = b.T.contiguous()
+    width = torch.minimum(x2, u2).sub_(torch.maximum(x1, u1)).clamp_(min=0)
+    height = torch.minimum(y2, v2).sub_(torch.maximum(y1, v1)).clamp_(min=0)
+    intersection = width.mul_(height)
+    return intersection, (_area(a)[:, None] + _area(b)).sub_(intersection)
 
 
 def _area(boxes: Tensor) -> Tensor:
@@ -171,8 +172,8 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """part / whole, and 0 where the whole is empty: then the part is 0 too."""
-    return part / torch.where(whole > 0, whole, 1)
+    """part / whole, and 0 where the whole is empty: then the part is 0 too. Uses up the part."""
+    return part.div_(whole.masked_fill(whole <= 0, 1))
 
 
 def _widened(boxes: Tensor) -> Tensor:

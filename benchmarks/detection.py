@@ -33,7 +33,13 @@ with warnings.catch_warnings():
 SQUARES = {5: 2850, 30: 930, 55: 490}  # pixels: the smaller, the more is suppressed
 THRESHOLD = 0.5
 OWN_MAPS = ((12, 0.2, 0.27), (6, 0.34, 0.42))
-D2L_MAPS = ((32, 0.2, 0.272), (16, 0.37, 0.447), (8, 0.54, 0.619), (4, 0.71, 0.79), (1, 0.88, 0.961))
+D2L_MAPS = (
+    (32, 0.2, 0.272),
+    (16, 0.37, 0.447),
+    (8, 0.54, 0.619),
+    (4, 0.71, 0.79),
+    (1, 0.88, 0.961),
+)
 
 
 def boxes_in(square: float, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -94,8 +100,8 @@ def show_targets(rounds: int) -> None:
         torch.testing.assert_close(offsets.flatten(1), theirs[0], rtol=1e-4, atol=1e-3)
         times = measure(
             {
-                "ours": repeated(lambda a=anchors, x=labels: assign_targets(a, x), 3),
-                "d2l": repeated(lambda a=anchors, x=labels: d2l.multibox_target(a[None], x), 3),
+                "ours": repeated(lambda a=anchors, x=labels: assign_targets(a, x), 10),
+                "d2l": repeated(lambda a=anchors, x=labels: d2l.multibox_target(a[None], x), 10),
             },
             rounds,
         )

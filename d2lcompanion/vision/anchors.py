@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.vision.boxes import box_iou, encode_offsets
+from d2lcompanion.vision.boxes import encode_offsets, iou_table
 from d2lcompanion.vision.checks import (
     require_at_least,
     require_boxes,
@@ -105,18 +105,23 @@ def match_anchors(
         anchor.
     """
     require_unit_interval("iou_threshold", iou_threshold)
-    _require_matchable(anchors, truths, valid)
+    require_boxes("anchors", anchors)
+    require_boxes("truths", truths)
+    _require_shapes(anchors, truths, valid)
     batch = truths if truths.ndim == 3 else truths[None]
-    iou = box_iou(batch.flatten(0, 1), anchors)  # [B·T, A]
-    iou = iou.reshape(*batch.shape[:2], len(anchors))
-    if valid is not None:
-        iou.masked_fill_(~valid.reshape(*batch.shape[:2], 1), -1.0)
-    match = _match(iou, iou_threshold)
+    rows = None if valid is None else valid.reshape(batch.shape[:2])
+    match = _match(anchors, batch, rows, iou_threshold)
     return match if truths.ndim == 3 else match[0]
 
 
-def _match(iou: Tensor, iou_threshold: float) -> Tensor:
-    """[B, A] from IoU [B, T, A], which is used up."""
+def _match(
+    grid: Tensor, boxes: Tensor, valid: Tensor | None, iou_threshold: float
+) -> Tensor:
+    """[B, A] from anchors [A, 4] and boxes [B, T, 4], of which valid [B, T] are no padding."""
+    iou = iou_table(boxes.flatten(0, 1), grid)  # [B·T, A]
+    iou = iou.view(*boxes.shape[:2], len(grid))
+    if valid is not None:
+        iou.mul_(valid[..., None])  # an IoU of 0 is never a match
     images, truths, anchors = iou.shape
     if 0 in iou.shape:
         return iou.new_full((images, anchors), -1, dtype=torch.long)
@@ -149,9 +154,9 @@ def _own_anchors(iou: Tensor) -> Tensor:
         own = torch.where(won, anchor, own)
         if not bool((lost & (best > 0)).any()):
             break
-        taken = torch.where(won, anchor, anchor.gather(1, won.long().argmax(1, True)))
-        iou.masked_fill_(won[..., None], -1.0)
-        iou.scatter_(2, taken[:, None].expand(-1, anchor.shape[1], -1), -1.0)
+        image, truth = won.nonzero(as_tuple=True)
+        iou[image, truth] = 0.0
+        iou[image, :, anchor[image, truth]] = 0.0
         best, anchor = iou.max(2)
     return own
 
@@ -196,8 +201,10 @@ def assign_targets(
     unit = labels.new_tensor([0.0, 0.0, 1.0, 1.0])
     boxes = torch.where(real[..., None], labels[..., 1:], unit)
     require_boxes("labels", boxes, positive=True)
+    require_unit_interval("iou_threshold", iou_threshold)
     require_boxes("anchors", anchors, positive=True)
-    match = match_anchors(anchors, boxes, iou_threshold, valid=real)
+    _require_shapes(anchors, boxes, real)
+    match = _match(anchors, boxes, real, iou_threshold)
     mask = match >= 0
     offsets = labels.new_zeros(*match.shape, 4)
     classes = torch.zeros_like(match)
@@ -226,9 +233,7 @@ def _real_rows(classes: Tensor) -> Tensor:
     return classes >= 0
 
 
-def _require_matchable(anchors: Tensor, truths: Tensor, valid: Tensor | None) -> None:
-    require_boxes("anchors", anchors)
-    require_boxes("truths", truths)
+def _require_shapes(anchors: Tensor, truths: Tensor, valid: Tensor | None) -> None:
     if anchors.ndim != 2:
         raise ValueError(f"anchors must be [A, 4], got {list(anchors.shape)}")
     if truths.ndim not in (2, 3):

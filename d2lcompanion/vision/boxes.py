@@ -121,6 +121,11 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
         Zhang et al., *Dive into Deep Learning* (d2l), §14.4.2.
     """
     _require_lists(a, b)
+    return iou_table(a, b)
+
+
+def iou_table(a: Tensor, b: Tensor) -> Tensor:
+    """`box_iou` without its checks, for boxes that have passed them: [N, 4], [M, 4] → [N, M]."""
     return _ratio(*_overlap(_widened(a), _widened(b)))
 
 

@@ -150,7 +150,9 @@ def require_sizes(name: str, boxes: Tensor, convention: str) -> None:
         ValueError: otherwise; names the shape, or the first bad row and its values.
     """
     require_last_four(name, boxes, convention)
-    _require_rows(name, boxes, boxes[..., 2:] >= 0, f"have w ≥ 0 and h ≥ 0 ({convention})")
+    _require_rows(
+        name, boxes, boxes[..., 2:] >= 0, f"have w ≥ 0 and h ≥ 0 ({convention})"
+    )
 
 
 def _require_rows(name: str, x: Tensor, good: Tensor, rule: str) -> None:

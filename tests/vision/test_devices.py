@@ -97,6 +97,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "boxes.clip_boxes": lambda: boxes.clip_boxes(gpu(3, 4), (20, 30)),
     "boxes.box_area": lambda: boxes.box_area(gpu(3, 4)),
     "boxes.box_iou": lambda: boxes.box_iou(gpu(3, 4), gpu(2, 4)),
+    "boxes.iou_table": lambda: boxes.iou_table(gpu(3, 4), gpu(2, 4)),
     "boxes.generalized_box_iou": lambda: boxes.generalized_box_iou(gpu(3, 4), gpu(2, 4)),
     "boxes.encode_offsets": lambda: boxes.encode_offsets(gpu(3, 4), gpu(2, 3, 4)),
     "boxes.decode_offsets": lambda: boxes.decode_offsets(gpu(3, 4), gpu(2, 3, 4)),

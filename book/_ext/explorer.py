@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 SCRIPT = "explorers.js"
-EXPLORERS = ("schedules", "momentum", "bpe")  # what the script can draw
+EXPLORERS = ("schedules", "momentum", "bpe", "boxes")  # what the script can draw
 WITHOUT_SCRIPT = {
     "zh": "这里有一幅可以操作的图，需要浏览器启用 JavaScript。",
     "en": "An interactive figure stands here; it needs JavaScript.",

@@ -14,6 +14,8 @@ from book._tools import project
 from d2lcompanion.optimization import momentum, objectives, schedules
 from d2lcompanion.optimization.descent import first_order, minimize
 from d2lcompanion.text.bpe import merge_pair, train_bpe
+from d2lcompanion.vision.boxes import box_iou, generalized_box_iou
+from d2lcompanion.vision.nms import nms, soft_nms
 
 SCRIPT = project.ROOT / "book" / "_static" / "explorers.js"
 NODE = f"{ROOT_DIR}/bin/node"
@@ -24,6 +26,7 @@ def node(expression: str):
     code = (
         f"require({json.dumps(str(SCRIPT))});"
         f"const {{rate, factor, run, readWords, mergePair, bpe}} = courseExplorers;"
+        f"const {{boxIou, boxGiou, nms, softNms}} = courseExplorers;"
         f"process.stdout.write(JSON.stringify({expression}))"
     )
     done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, check=True)
@@ -112,3 +115,29 @@ def test_what_is_typed_is_read_with_care():
     assert node("[...readWords(' low 5 low lower 7 3 0 ')]") == [["low", 5], ["lower", 7]]
     assert node("[...readWords('12')]") == []
     assert node("bpe(readWords(''), 9).merges") == []
+
+
+def crowd(seed, count=12):
+    """Boxes on a grid, so that some touch, some are equal and some are empty, and their scores."""
+    g = torch.Generator().manual_seed(seed)
+    corner = torch.randint(6, (count, 2), generator=g)
+    size = torch.randint(5, (count, 2), generator=g)
+    scores = torch.randint(1, 8, (count,), generator=g).double() / 8
+    return torch.cat([corner, corner + size], 1).double(), scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlap_and_suppression_are_the_package_s(seed):
+    boxes, scores = crowd(seed)
+    rows, values = json.dumps(boxes.tolist()), json.dumps(scores.tolist())
+    for name, ours in (("boxIou", box_iou), ("boxGiou", generalized_box_iou)):
+        table = torch.tensor(node(f"{rows}.map((a) => {rows}.map((b) => {name}(a, b)))"))
+        torch.testing.assert_close(table.double(), ours(boxes, boxes), atol=1e-6, rtol=0)
+    for threshold in (0.0, 0.3, 0.5, 1.0):
+        drawn = node(f"nms({rows}, {values}, {threshold})")
+        assert drawn["kept"] == nms(boxes, scores, threshold).tolist()
+        assert len(drawn["kept"]) + len(drawn["killer"]) == len(boxes)
+    soft = soft_nms(boxes, scores, sigma=0.4)
+    drawn = node(f"softNms({rows}, {values}, 0.4)")
+    assert [index for index, _ in drawn] == soft.indices.tolist()
+    assert [score for _, score in drawn] == pytest.approx(soft.scores.tolist(), abs=1e-9)

@@ -6,7 +6,9 @@ import re
 
 import pytest
 from bs4 import BeautifulSoup
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from book._tools import project, site
@@ -361,7 +363,6 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     assert any(chinese) == (language == "zh")
 
 
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_boxes_move_by_keys_and_by_dragging(chrome, address, language):
     chrome.get(f"{address}/{language}/vision/object-detection.html")
@@ -375,7 +376,9 @@ def test_boxes_move_by_keys_and_by_dragging(chrome, address, language):
     x, y, width, height = place()
     first.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
     assert place() == [x + 4, y + 8, width, height]
-    ActionChains(chrome).key_down(Keys.SHIFT).send_keys(Keys.ARROW_LEFT).key_up(Keys.SHIFT).perform()
+    ActionChains(chrome).key_down(Keys.SHIFT).send_keys(Keys.ARROW_LEFT).key_up(
+        Keys.SHIFT
+    ).perform()
     assert place() == [x + 4, y + 8, width - 4, height]
     first.send_keys(*[Keys.ARROW_UP] * 60)
     assert place()[1] == 0  # it stays inside

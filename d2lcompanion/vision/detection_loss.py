@@ -54,7 +54,7 @@ def detection_loss(
         ValueError: if shapes do not fit, a class is not in [0, K], or an option is out of
             range; names it.
     Source:
-        Liu et al. (2016), equations (1)–(3); Lin et al. (2017b).
+        Liu et al. (2016), equations (1)–(3); Lin et al. (2017).
     """
     _require_fitting(logits, offsets, targets)
     if negatives not in NEGATIVES:
@@ -115,7 +115,7 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float = 2.0) -> Tensor:
     Raises:
         ValueError: if γ < 0 or the shapes do not fit.
     Source:
-        Lin, Goyal, Girshick, He & Dollár (2017b), equation (4), with softmax for sigmoid.
+        Lin, Goyal, Girshick, He & Dollár (2017), equation (4), with softmax for sigmoid.
     """
     if not gamma >= 0:
         raise ValueError(f"gamma must be ≥ 0, got {gamma}")

@@ -79,7 +79,7 @@ def _stage(width_in: int, width_out: int) -> nn.Sequential:
 
 
 class SSD(nn.Module):
-    """Stages of convolutions, and on the last maps one head for classes, one for offsets."""
+    """Stages of convolutions; on the last maps a head for classes, one for offsets."""
 
     def __init__(self, config: SSDConfig, generator: torch.Generator | None):
         """Weights from the generator (on the CPU); None keeps torch's own."""
@@ -111,8 +111,8 @@ class SSD(nn.Module):
         least = 2 ** len(self.config.widths)
         if images.shape[1] != self.config.channels or min(images.shape[2:]) < least:
             raise ValueError(
-                f"images must have {self.config.channels} channels and sides of at least "
-                f"{least} pixels, got [n, c, H, W] = {list(images.shape)}"
+                f"images must have {self.config.channels} channels and sides of at "
+                f"least {least} pixels, got [n, c, H, W] = {list(images.shape)}"
             )
         maps, x = [], images
         for stage in self.stages:

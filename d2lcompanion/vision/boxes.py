@@ -210,7 +210,7 @@ def encode_offsets(
     Returns:
         [..., 4] without unit.
     Raises:
-        ValueError: if a box is invalid or empty (names the row), or a number is not > 0.
+        ValueError: if a box is invalid or empty (names the row), or a number ≤ 0.
     Source:
         Liu et al. (2016), equation (2); d2l, §14.4.3.2.
     """

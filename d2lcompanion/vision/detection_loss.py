@@ -76,7 +76,7 @@ def detection_loss(
 
 
 def hard_negatives(loss: Tensor, matched: Tensor, ratio: int = 3) -> Tensor:
-    """The unmatched anchors with the largest loss, `ratio` times as many as are matched.
+    """The unmatched anchors with the largest loss, `ratio` for each matched one.
 
     Per image. An image without a matched anchor counts as if it had one: it must teach
     that there is nothing, which the paper's rule would leave out.
@@ -115,7 +115,7 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float = 2.0) -> Tensor:
     Raises:
         ValueError: if γ < 0 or the shapes do not fit.
     Source:
-        Lin, Goyal, Girshick, He & Dollár (2017), equation (4), with softmax for sigmoid.
+        Lin, Goyal, Girshick, He & Dollár (2017), equation (4); softmax for sigmoid.
     """
     if not gamma >= 0:
         raise ValueError(f"gamma must be ≥ 0, got {gamma}")

@@ -12,8 +12,8 @@ from d2lcompanion.plotting.figure import Figure
 from d2lcompanion.plotting.style import STYLE, legend_above, new_figure
 
 # Bright, so that they stand out from photos; the line behind them is dark.
-BRIGHT = ("#ffd23f", "#56b4e9", "#ff8c69", "#7ee081")
-DASHES = ("-", "--", ":", "-.")
+BRIGHT = ("#ffd23f", "#56b4e9", "#ff8c69", "#7ee081", "#ff8fd0")
+DASHES = ("-", "--", ":", "-.", "-")
 
 
 class BoxedPicture(NamedTuple):

@@ -380,7 +380,7 @@
   function boxesExplorer(box, words) {
     const W0 = 480, H0 = 280, LEAST = 16; // of the scene, and of a side
     const names = ["A", "B", "C", "D", "E"], scores = [0.95, 0.85, 0.75, 0.65, 0.55];
-    const boxes = [[60, 60, 200, 180], [85, 75, 225, 195], [120, 50, 260, 170], [300, 90, 420, 220], [310, 110, 440, 230]];
+    const boxes = [[60, 60, 200, 180], [105, 85, 245, 205], [120, 50, 260, 170], [300, 90, 420, 220], [310, 110, 440, 230]];
     let chosen = 1;
     const svg = element("svg:svg", { viewBox: `0 0 ${W0} ${H0}`, role: "group", "aria-label": words.scene, class: "boxes" });
     const reading = element("p", { class: "reading", "aria-live": "polite" });
@@ -400,7 +400,7 @@
 
     const shown = names.map((name, k) => {
       const rect = element("svg:rect", {}), corner = element("svg:rect", { width: 12, height: 12, class: "corner" }), label = text(0, 0, "");
-      const group = element("svg:g", { tabindex: 0, role: "button" }, [rect, corner, label]);
+      const group = element("svg:g", { tabindex: 0, role: "button" }, [rect, label]);
       group.addEventListener("focus", () => { chosen = k; draw(); });
       group.addEventListener("keydown", (event) => {
         const step = { ArrowLeft: [-4, 0], ArrowRight: [4, 0], ArrowUp: [0, -4], ArrowDown: [0, 4] }[event.key];
@@ -432,6 +432,7 @@
       svg.append(group);
       return { group, rect, corner, label };
     });
+    svg.append(...shown.map(({ corner }) => corner)); // above all boxes, so that each can be reached
 
     /** Score of each box now, and what happened, in words. */
     function suppressed() {

@@ -367,7 +367,8 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
 def test_boxes_move_by_keys_and_by_dragging(chrome, address, language):
     chrome.get(f"{address}/{language}/vision/object-detection.html")
     first = chrome.find_elements(By.CSS_SELECTOR, "svg.boxes g")[0]
-    rect, corner = first.find_elements(By.CSS_SELECTOR, "rect")
+    rect = first.find_element(By.CSS_SELECTOR, "rect")
+    corner = chrome.find_element(By.CSS_SELECTOR, "svg.boxes .corner")
 
     def place():
         return [float(rect.get_attribute(key)) for key in ("x", "y", "width", "height")]

@@ -30,6 +30,7 @@ from d2lcompanion.vision import (
     patches,
     rand_augment,
     resized_crop,
+    resnet,
     ssd,
     tone,
     views,
@@ -258,6 +259,15 @@ def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
     monkeypatch.setattr(nms, "BLOCK", 4)
     with fake_gpu(sizes_from_data=True), pytest.raises(GuardOnDataDependentSymNode):
         nms.nms(gpu(9, 4), gpu(9), 0.5)
+
+
+@pytest.mark.parametrize("stem", ["photo", "small"])
+def test_resnet_18_stays_on_the_gpu(stem):
+    with fake_gpu(), torch.device("cuda"):
+        net = resnet.ResNet18(5, width=2, stem=stem)
+        (result,) = tensors(net(gpu(2, 3, 32, 32)))
+    assert result.device.type == "cuda"
+    assert result.shape == (2, 5)
 
 
 def test_every_public_function_has_a_case():

@@ -30,14 +30,9 @@ from transformers import BertForPreTraining
 
 from d2lcompanion.experiments.bert_feed import Recipe, make_optimizer
 from d2lcompanion.experiments.bert_text import articles
-from d2lcompanion.text.bert import BertConfig
-from d2lcompanion.text.bert_data import (
-    Batch,
-    SpecialIds,
-    assemble,
-    draw_pairs,
-    encode_documents,
-)
+from d2lcompanion.text.bert_config import BertConfig
+from d2lcompanion.text.bert_data import Batch, assemble, draw_pairs
+from d2lcompanion.text.bert_documents import SpecialIds, encode_documents
 from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.bert_loss import mask_batch, masked_step, pretraining_loss
 from d2lcompanion.text.masking import IGNORE, Masked, ordinary_ids

@@ -9,7 +9,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 SCRIPT = "explorers.js"
-EXPLORERS = ("schedules", "momentum", "bpe", "boxes")  # what the script can draw
+DATA = {
+    "attention": "attention.js"
+}  # numbers that a figure is drawn from, in a script of their own
+EXPLORERS = ("schedules", "momentum", "bpe", "attention", "boxes")  # what the script can draw
 WITHOUT_SCRIPT = {
     "zh": "这里有一幅可以操作的图，需要浏览器启用 JavaScript。",
     "en": "An interactive figure stands here; it needs JavaScript.",
@@ -55,9 +58,10 @@ def skip(self: Any, node: ExplorerBox) -> None:
 def add_script(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Only pages with an explorer load the script."""
-    if doctree is not None and next(doctree.findall(ExplorerBox), None) is not None:
-        app.add_js_file(SCRIPT, loading_method="defer")
+    """Only pages with an explorer load the script, and before it the numbers that it draws."""
+    names = [box["name"] for box in doctree.findall(ExplorerBox)] if doctree is not None else []
+    for script in [DATA[name] for name in names if name in DATA] + [SCRIPT] * bool(names):
+        app.add_js_file(script, loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -115,6 +115,17 @@
     }
   }
 
+  // --------------------------------------------------------- attention (d2lcompanion.experiments.attention_views)
+
+  /** The weights of one head as rows, or their mean over all heads for head 0; layers and heads count from 1. */
+  function attention(view, layer, head) {
+    const length = view.pieces.length, bytes = atob(view.weights);
+    const chosen = head ? [head - 1] : Array.from({ length: view.heads }, (_, h) => h);
+    const weight = (h, from, to) => bytes.charCodeAt((((layer - 1) * view.heads + h) * length + from) * length + to) / 255;
+    return Array.from({ length }, (_, from) => Array.from({ length }, (_, to) =>
+      chosen.reduce((sum, h) => sum + weight(h, from, to), 0) / chosen.length));
+  }
+
   // -------------------------------------------------------------------- boxes (d2lcompanion.vision.boxes, vision.nms)
 
   const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
@@ -161,7 +172,7 @@
     return chosen;
   }
 
-  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, boxIou, boxGiou, nms, softNms };
+  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, attention, boxIou, boxGiou, nms, softNms };
   if (typeof document === "undefined") return; // under Node, for the tests
 
   // ------------------------------------------------------------------------------------------------------- drawing
@@ -179,6 +190,8 @@
       speed: (a, b, n) => `平缓方向 ${a}，陡峭方向 ${b}；${n}`,
       needs: (n) => `误差缩小到百万分之一约需 ${n} 步`, diverges: "发散", never: "不收敛",
       typed: "词与次数", merges: "合并次数", split: "切分", candidates: "下一步的候选（次数）", learned: "已学到的合并",
+      sentence: "句子", layer: "层", head: "头", all: "平均", from: "从哪个词元看（可点击）", towards: "看向",
+      comma: "、", looks: (piece, list) => `“${piece}”看得最多的：${list}`, weights: "注意力权重：每行是一个词元，各列是它所看的",
       none: "无", nothing: "请输入至少一个词", total: (n, v) => `语料共 ${n} 个词元，词表 ${v} 个词元`,
       suppression: "抑制方法", hard: "非极大值抑制", soft: "软非极大值抑制（高斯）", threshold: "交并比阈值", sigma: "σ", scene: "可以拖动的边界框",
       box: (name, score) => `框 ${name}，置信度 ${score}。方向键移动，按住 Shift 改变大小`,
@@ -197,6 +210,8 @@
       speed: (a, b, n) => `flat direction ${a}, steep direction ${b}; ${n}`,
       needs: (n) => `about ${n} steps to a millionth of the error`, diverges: "diverges", never: "does not converge",
       typed: "words and counts", merges: "merges", split: "segmentation", candidates: "candidates for the next merge (counts)", learned: "merges learned",
+      sentence: "sentence", layer: "layer", head: "head", all: "mean", from: "look from (click a token)", towards: "towards",
+      comma: ", ", looks: (piece, list) => `“${piece}” looks most at ${list}`, weights: "weights of attention: a row for each token, a column for what it looks at",
       none: "none", nothing: "type at least one word", total: (n, v) => `the corpus has ${n} tokens, the vocabulary ${v}`,
       suppression: "suppression", hard: "NMS", soft: "soft-NMS (Gaussian)", threshold: "IoU threshold", sigma: "σ", scene: "boxes that can be dragged",
       box: (name, score) => `box ${name}, score ${score}. Arrow keys move it, with Shift they change its size`,
@@ -377,6 +392,53 @@
     draw();
   }
 
+  function attentionExplorer(box, words) {
+    const views = globalThis.courseAttention;
+    const figure = element("div", { class: "figure attention" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const written = (view) => view.pieces.slice(1, -1).join(" ");
+    const sentence = choice(words.sentence, Object.fromEntries(views.map((view, k) => [String(k), written(view)])), () => { from = 2; draw(); });
+    const layer = slider(words.layer, { min: 1, max: views[0].layers, step: 1, value: 1 }, draw);
+    const head = slider(words.head, { min: 0, max: views[0].heads, step: 1, value: 3, show: (h) => (h ? String(h) : words.all) }, draw);
+    let from = 2;
+
+    /** The sentence as buttons; what is behind a token is darker the more of it is seen. */
+    const line = (view, rows) => element("p", { class: "tokens" }, view.pieces.map((piece, k) => {
+      const weight = rows[from][k];
+      const button = element("button", {
+        type: "button", class: "token seen", "data-weight": weight.toFixed(3), "aria-pressed": String(k === from),
+        style: `--seen: ${Math.round(100 * weight)}%`, title: `${words.towards} ${piece}: ${weight.toFixed(2)}`,
+      }, [piece]);
+      button.addEventListener("click", () => { from = k; draw(); figure.querySelectorAll("button")[k].focus(); });
+      return button;
+    }));
+
+    function matrix(view, rows) {
+      const n = view.pieces.length, cell = 22, left = 76, top = 70;
+      const svg = element("svg:svg", { viewBox: `0 0 ${left + n * cell} ${top + n * cell}`, role: "img", "aria-label": words.weights, class: "matrix" });
+      view.pieces.forEach((piece, k) => {
+        const chosen = k === from ? { "font-weight": "bold" } : {};
+        svg.append(text(left - 6, top + k * cell + 15, piece, { "text-anchor": "end", ...chosen }));
+        svg.append(text(0, 0, piece, { transform: `translate(${left + k * cell + 15} ${top - 6}) rotate(-60)` }));
+      });
+      rows.forEach((row, i) => row.forEach((weight, j) => svg.append(element("svg:rect", {
+        x: left + j * cell, y: top + i * cell, width: cell - 1, height: cell - 1, style: `--seen: ${Math.round(100 * weight)}%`, class: i === from ? "seen chosen" : "seen",
+      }, [element("svg:title", {}, [`${view.pieces[i]} → ${view.pieces[j]}: ${weight.toFixed(2)}`])]))));
+      return svg;
+    }
+
+    function draw() {
+      const view = views[Number(sentence.value())];
+      const rows = attention(view, layer.value(), head.value());
+      const most = rows[from].map((weight, k) => ({ weight, piece: view.pieces[k] })).sort((a, b) => b.weight - a.weight);
+      figure.replaceChildren(element("p", { class: "heading" }, [words.from]), line(view, rows), matrix(view, rows));
+      reading.textContent = words.looks(view.pieces[from], most.slice(0, 3).map(({ weight, piece }) => `${piece} ${weight.toFixed(2)}`).join(words.comma));
+    }
+
+    box.replaceChildren(element("div", { class: "controls" }, [sentence, layer, head].map((c) => c.row)), figure, reading);
+    draw();
+  }
+
   function boxesExplorer(box, words) {
     const W0 = 480, H0 = 280, LEAST = 16; // of the scene, and of a side
     const names = ["A", "B", "C", "D", "E"], scores = [0.95, 0.85, 0.75, 0.65, 0.55];
@@ -474,7 +536,7 @@
     draw();
   }
 
-  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, boxes: boxesExplorer };
+  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, attention: attentionExplorer, boxes: boxesExplorer };
   for (const box of document.querySelectorAll(".course-explorer")) {
     MOUNT[box.dataset.explorer](box, WORDS[box.dataset.language]);
   }

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from d2lcompanion.experiments.bert_checkpoint import Evaluation, History
 from d2lcompanion.experiments.bert_feed import Feed, Recipe, probe_of
-from d2lcompanion.experiments.bert_pretraining import Evaluation, History, train
+from d2lcompanion.experiments.bert_pretraining import train
 from d2lcompanion.experiments.bert_text import Task, prepare
-from d2lcompanion.text.bert import BertConfig
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.entropy import entropy, unigram_loss
 from d2lcompanion.text.masking import IGNORE

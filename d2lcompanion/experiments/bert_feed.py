@@ -6,7 +6,8 @@ from functools import lru_cache
 import torch
 
 from d2lcompanion.experiments.bert_text import Task
-from d2lcompanion.text.bert_data import Batch, Documents, Pairs, assemble, draw_pairs
+from d2lcompanion.text.bert_data import Batch, Pairs, assemble, draw_pairs
+from d2lcompanion.text.bert_documents import Documents
 from d2lcompanion.text.bert_loss import mask_batch
 from d2lcompanion.text.masking import Masked
 from d2lcompanion.training.experiment import RunContext

@@ -15,9 +15,12 @@ from typing import Any
 
 import torch
 
-from d2lcompanion.experiments.bert_checkpoint import Evaluation as Evaluation
-from d2lcompanion.experiments.bert_checkpoint import History as History
-from d2lcompanion.experiments.bert_checkpoint import load_checkpoint, save_checkpoint
+from d2lcompanion.experiments.bert_checkpoint import (
+    Evaluation,
+    History,
+    load_checkpoint,
+    save_checkpoint,
+)
 from d2lcompanion.experiments.bert_feed import (
     Feed,
     Recipe,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from d2lcompanion.data.wikipedia import load_wikipedia
 from d2lcompanion.experiments.text_corpora import load_corpus
-from d2lcompanion.text.bert_data import Documents, SpecialIds, encode_documents
+from d2lcompanion.text.bert_documents import Documents, SpecialIds, encode_documents
 from d2lcompanion.text.masking import ordinary_ids
 from d2lcompanion.text.wordpiece import WordPiece
 from d2lcompanion.text.wordpiece_training import count_words, train_wordpiece

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from d2lcompanion.data.minilm import load_minilm
 from d2lcompanion.experiments.bert_feed import Recipe, make_optimizer, rate_at
-from d2lcompanion.text.bert import Bert, BertConfig, Encoded
+from d2lcompanion.text.bert import Bert, Encoded
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_state import infer_config, load_bert_state
 from d2lcompanion.text.bert_tasks import Head
 from d2lcompanion.text.checks import require_choice

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from d2lcompanion.data.minilm import load_minilm
 from d2lcompanion.text.bert import Bert
-from d2lcompanion.text.bert_data import SpecialIds
+from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.bert_state import load_bert_state
 from d2lcompanion.text.bert_tasks import masked_mean
 from d2lcompanion.text.similarity import cosine, unit

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-from d2lcompanion.text.bert_config import BertConfig as BertConfig
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.checks import (
     require_ids,
     require_mask,

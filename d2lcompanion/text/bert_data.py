@@ -10,15 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.text.bert_documents import (
-    Documents as Documents,
-)
-from d2lcompanion.text.bert_documents import (
-    SpecialIds as SpecialIds,
-)
-from d2lcompanion.text.bert_documents import (
-    encode_documents as encode_documents,
-)
+from d2lcompanion.text.bert_documents import Documents, SpecialIds
 from d2lcompanion.text.checks import (
     require_at_least,
     require_ids,

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
-from d2lcompanion.text.bert import Bert, BertConfig, initialize
+from d2lcompanion.text.bert import Bert, initialize
+from d2lcompanion.text.bert_config import BertConfig
 
 
 class Predictions(NamedTuple):

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from d2lcompanion.text.bert_data import Batch, SpecialIds
+from d2lcompanion.text.bert_data import Batch
+from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.bert_heads import BertForPretraining, Predictions
 from d2lcompanion.text.checks import require_shape
 from d2lcompanion.text.masking import (

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from d2lcompanion.text.bert import Bert, BertConfig
+from d2lcompanion.text.bert import Bert
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_heads import BertForPretraining
 
 Names = dict[str, tuple[str, ...]]  # ours → theirs, joined along the first dimension

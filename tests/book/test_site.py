@@ -334,12 +334,15 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     chrome.get(f"{address}/{language}/{slug}.html")
     box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
     sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
-    # The words of one are typed, the boxes of another are dragged.
-    assert len(sliders) >= (1 if name in ("bpe", "boxes") else 3)
+    # Words are typed or clicked, boxes are dragged.
+    assert len(sliders) >= {"bpe": 1, "attention": 2, "boxes": 1}.get(name, 3)
 
     def drawn():
         if name == "bpe":
             return [token.text for token in box.find_elements(By.CSS_SELECTOR, ".token")]
+        if name == "attention":
+            tokens = box.find_elements(By.CSS_SELECTOR, ".token")
+            return [token.get_attribute("data-weight") for token in tokens]
         if name == "boxes":
             groups = box.find_elements(By.CSS_SELECTOR, "svg.boxes g")
             return [group.get_attribute("class") for group in groups]

@@ -9,7 +9,8 @@ from transformers import BertConfig as TheirConfig
 from transformers import BertForPreTraining, BertModel
 
 from d2lcompanion.data.minilm import load_minilm
-from d2lcompanion.text.bert import Bert, BertConfig
+from d2lcompanion.text.bert import Bert
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_heads import BertForPretraining
 from d2lcompanion.text.bert_state import load_bert_state, load_pretraining_state
 from d2lcompanion.text.wordpiece import WordPiece

@@ -8,14 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d2lcompanion.text.bert_data import (
-    Documents,
-    Pairs,
-    SpecialIds,
-    assemble,
-    draw_pairs,
-    encode_documents,
-)
+from d2lcompanion.text.bert_data import Pairs, assemble, draw_pairs
+from d2lcompanion.text.bert_documents import Documents, SpecialIds, encode_documents
 from d2lcompanion.text.wordpiece import WordPiece
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "##a", "##b", "."]

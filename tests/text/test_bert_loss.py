@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from d2lcompanion.text.bert import BertConfig
-from d2lcompanion.text.bert_data import Batch, SpecialIds
+from d2lcompanion.text.bert_config import BertConfig
+from d2lcompanion.text.bert_data import Batch
+from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.bert_heads import BertForPretraining, Predictions
 from d2lcompanion.text.bert_loss import (
     loss_sums,

@@ -14,8 +14,9 @@ from transformers import (
     BertForTokenClassification,
 )
 
-from d2lcompanion.text.bert import Bert, BertConfig, Encoded
-from d2lcompanion.text.bert_data import SpecialIds
+from d2lcompanion.text.bert import Bert, Encoded
+from d2lcompanion.text.bert_config import BertConfig
+from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.bert_state import load_bert_state
 from d2lcompanion.text.bert_tasks import (
     AnswerFinder,

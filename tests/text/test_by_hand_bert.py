@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from d2lcompanion.text.bert import Bert, BertConfig
+from d2lcompanion.text.bert import Bert
+from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_heads import Predictions
 from d2lcompanion.text.bert_loss import loss_sums, pretraining_loss
 from d2lcompanion.text.masking import IGNORE, number_to_choose

@@ -12,7 +12,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 import d2lcompanion.text
 from d2lcompanion.text import (
     bert,
+    bert_config,
     bert_data,
+    bert_documents,
     bert_heads,
     bert_loss,
     bert_tasks,
@@ -181,7 +183,7 @@ def masked(**options: Any) -> masking.Masked:
 def encoder(kind: Callable[..., Any] = bert_heads.BertForPretraining, **options: Any) -> Any:
     """A model of two layers there."""
     with torch.device("cuda"):
-        return kind(bert.BertConfig(30, 8, 2, 2, 16, 12, 2), **options)
+        return kind(bert_config.BertConfig(30, 8, 2, 2, 16, 12, 2), **options)
 
 
 def task_heads() -> list[bert_tasks.Head]:
@@ -201,12 +203,12 @@ def rows() -> bert_data.Batch:
     return bert_data.Batch(ids(4, 9), ids(4, 9), yes(4, 9), ids(4, 9), ids(4))
 
 
-def documents() -> bert_data.Documents:
+def documents() -> bert_documents.Documents:
     """Eight pieces in three sentences."""
-    return bert_data.Documents(ids(8), ids(8), ids(4), ids(3), ids(3))
+    return bert_documents.Documents(ids(8), ids(8), ids(4), ids(3), ids(3))
 
 
-SPECIAL = bert_data.SpecialIds(0, 1, 2, 3, 4)
+SPECIAL = bert_documents.SpecialIds(0, 1, 2, 3, 4)
 
 
 def entries() -> glove.Entries:

@@ -415,7 +415,7 @@
 
     function matrix(view, rows) {
       const n = view.pieces.length, cell = 22, left = 76, top = 70;
-      const svg = element("svg:svg", { viewBox: `0 0 ${left + n * cell} ${top + n * cell}`, role: "img", "aria-label": words.weights, class: "matrix" });
+      const svg = element("svg:svg", { viewBox: `0 0 ${left + n * cell + 34} ${top + n * cell}`, role: "img", "aria-label": words.weights, class: "matrix" });
       view.pieces.forEach((piece, k) => {
         const chosen = k === from ? { "font-weight": "bold" } : {};
         svg.append(text(left - 6, top + k * cell + 15, piece, { "text-anchor": "end", ...chosen }));

@@ -202,6 +202,6 @@ EXPERIMENT = Experiment(
         _ap("all.ap", "AP, all negatives", "AP，全部负例"),
         _ap("soft.ap", "AP, soft-NMS", "AP，软 NMS"),
         Column("class_error", Text("class error", "类别误差"), ".2e"),
-        Column("box_error", Text("box MAE", "边框 MAE"), ".2e"),
+        Column("box_error", Text("box MAE", "边界框 MAE"), ".2e"),
     ),
 )

@@ -1,8 +1,8 @@
 """Objects cut out of real photos, and real surfaces to lay them on.
 
-The 24 Greek coins are found in one photo, *Pompeii coins*, that scikit-image carries; boots
-are pictures of Fashion-MNIST, whose background is empty; surfaces are five photos of
-scikit-image.
+The 24 Greek coins from Pompeii lie in one photo of the Brooklyn Museum that scikit-image
+carries; boots are pictures of Fashion-MNIST, whose background is empty; surfaces are five
+photos of scikit-image.
 """
 
 from functools import cache

@@ -1,6 +1,6 @@
 """Boxes over the pictures that they belong to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from torch import Tensor
 
 from d2lcompanion.plotting.figure import Figure
+from d2lcompanion.plotting.fingerprint import UNTOLD
 from d2lcompanion.plotting.style import STYLE, legend_above, new_figure
 
 # Bright, so that they stand out from photos; the line behind them is dark.
@@ -39,6 +40,7 @@ def plot_boxes(
     columns: int = 3,
     height: float = 2.1,
     digits: int = 3,
+    learned: Collection[str] = (),
 ) -> Figure:
     """Pictures in rows of `columns`; one legend for all.
 
@@ -47,6 +49,8 @@ def plot_boxes(
         columns: in a row.
         height: of a row, in inches.
         digits: of the fingerprint.
+        learned: labels of boxes that a training has found, which differ between
+            processors: they are left out of the fingerprint.
     Raises:
         ValueError: if there is no picture, an image has another shape, boxes are not [N,
             4], or notes do not fit; names the picture.
@@ -61,13 +65,17 @@ def plot_boxes(
     for ax in axes.flat:
         ax.set_axis_off()
     for number, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
-        _draw(ax, picture, styles, number)
+        _draw(ax, picture, styles, number, learned)
     legend_above(fig, axes)
     return Figure(fig, digits=digits)
 
 
 def _draw(
-    ax: Any, picture: BoxedPicture, styles: Mapping[str, tuple[str, str]], number: int
+    ax: Any,
+    picture: BoxedPicture,
+    styles: Mapping[str, tuple[str, str]],
+    number: int,
+    learned: Collection[str],
 ) -> None:
     image = picture.image.detach().cpu().float().clamp(0, 1)
     if image.ndim != 3 or image.shape[0] not in (1, 3):
@@ -88,17 +96,21 @@ def _draw(
                 f"{label!r} of picture {number} has {len(boxes)} boxes and {len(notes)} notes"
             )
         colour, dashes = styles[label]
+        gid = UNTOLD if label in learned else None
         scale = np.array([width, height, width, height])
         for k, (box, note) in enumerate(
             zip(boxes.detach().cpu().numpy(), notes, strict=True)
         ):
             x1, y1, x2, y2 = box * scale
             corners = [x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1]
-            ax.plot(*corners, color="black", lw=2.6, alpha=0.6)
-            ax.plot(*corners, dashes, color=colour, lw=1.5, label=None if k else label)
+            ax.plot(*corners, color="black", lw=2.6, alpha=0.6, gid=gid)
+            ax.plot(
+                *corners, dashes, color=colour, lw=1.5, gid=gid,
+                label=None if k else label,
+            )  # fmt: skip
             if note:
                 ax.text(
-                    x1, y1, note, fontsize=7, va="bottom", color="black",
+                    x1, y1, note, fontsize=7, va="bottom", color="black", gid=gid,
                     bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8},
                 )  # fmt: skip
     ax.set(xlim=(0, width), ylim=(height, 0))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from d2lcompanion.plotting.boxes import BoxedPicture, plot_boxes
+from d2lcompanion.plotting.fingerprint import fingerprint
 
 
 def picture(**changes):
@@ -47,3 +48,20 @@ def test_bad_pictures_are_named(bad, message):
         plot_boxes([picture(**bad)])
     with pytest.raises(ValueError, match="at least one"):
         plot_boxes([])
+
+
+def test_what_was_learned_is_drawn_and_not_told():
+    true = torch.tensor([[0.1, 0.1, 0.2, 0.2]])
+    drawn = [
+        plot_boxes(
+            [BoxedPicture(torch.ones(1, 8, 8), {"true": true + moved, "found": true + found}, "",
+                          {"found": ["coin"]})],
+            learned=["found"],
+        ).figure
+        for moved, found in ((0, 0), (0, 0.5), (0.5, 0))
+    ]  # fmt: skip
+    assert all(len(figure.axes[0].lines) == 4 for figure in drawn)
+    assert [text.get_text() for text in drawn[0].axes[0].texts] == ["coin"]
+    told = [fingerprint(figure) for figure in drawn]
+    assert told[0] == told[1] != told[2]
+    assert '"found"' in told[0]  # in the legend

@@ -12,7 +12,7 @@ SCRIPT = "explorers.js"
 DATA = {
     "attention": "attention.js"
 }  # numbers that a figure is drawn from, in a script of their own
-EXPLORERS = ("schedules", "momentum", "bpe", "attention")  # what the script can draw
+EXPLORERS = ("schedules", "momentum", "bpe", "attention", "boxes")  # what the script can draw
 WITHOUT_SCRIPT = {
     "zh": "这里有一幅可以操作的图，需要浏览器启用 JavaScript。",
     "en": "An interactive figure stands here; it needs JavaScript.",

@@ -126,7 +126,53 @@
       chosen.reduce((sum, h) => sum + weight(h, from, to), 0) / chosen.length));
   }
 
-  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, attention };
+  // -------------------------------------------------------------------- boxes (d2lcompanion.vision.boxes, vision.nms)
+
+  const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+  const share = (part, whole) => (whole > 0 ? part / whole : 0);
+
+  function shared(a, b) {
+    const w = Math.min(a[2], b[2]) - Math.max(a[0], b[0]), h = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+    return Math.max(w, 0) * Math.max(h, 0);
+  }
+
+  /** Intersection over union of two boxes (x1, y1, x2, y2): `box_iou`. */
+  const boxIou = (a, b) => share(shared(a, b), area(a) + area(b) - shared(a, b));
+
+  /** `generalized_box_iou`: less the share of the hull that neither box fills. */
+  function boxGiou(a, b) {
+    const hull = area([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
+    const union = area(a) + area(b) - shared(a, b);
+    return boxIou(a, b) - share(Math.max(hull - union, 0), hull);
+  }
+
+  /** `nms`: indices kept, best first; `killer[i]` is the box that removed box i. */
+  function nms(boxes, scores, threshold) {
+    const order = scores.map((_, i) => i).sort((i, j) => scores[j] - scores[i] || i - j);
+    const kept = [], killer = {};
+    for (const i of order) {
+      const by = kept.find((k) => boxIou(boxes[k], boxes[i]) > threshold);
+      if (by === undefined) kept.push(i);
+      else killer[i] = by;
+    }
+    return { kept, killer };
+  }
+
+  /** `soft_nms` with the Gaussian decay: [index, new score], in the order chosen. */
+  function softNms(boxes, scores, sigma, least = 0.001) {
+    const left = new Map(scores.map((score, i) => [i, score]));
+    const chosen = [];
+    while (left.size > 0) {
+      const [best, score] = [...left].reduce((a, b) => (b[1] > a[1] ? b : a));
+      if (score < least) break;
+      chosen.push([best, score]);
+      left.delete(best);
+      for (const [i, s] of left) left.set(i, s * Math.exp(-(boxIou(boxes[best], boxes[i]) ** 2) / sigma));
+    }
+    return chosen;
+  }
+
+  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, attention, boxIou, boxGiou, nms, softNms };
   if (typeof document === "undefined") return; // under Node, for the tests
 
   // ------------------------------------------------------------------------------------------------------- drawing
@@ -147,6 +193,11 @@
       sentence: "句子", layer: "层", head: "头", all: "平均", from: "从哪个词元看（可点击）", towards: "看向",
       comma: "、", looks: (piece, list) => `“${piece}”看得最多的：${list}`, weights: "注意力权重：每行是一个词元，各列是它所看的",
       none: "无", nothing: "请输入至少一个词", total: (n, v) => `语料共 ${n} 个词元，词表 ${v} 个词元`,
+      suppression: "抑制方法", hard: "非极大值抑制", soft: "软非极大值抑制（高斯）", threshold: "交并比阈值", sigma: "σ", scene: "可以拖动的边界框",
+      box: (name, score) => `框 ${name}，置信度 ${score}。方向键移动，按住 Shift 改变大小`,
+      pair: (a, b, iou, giou) => `${a} 与 ${b}：交并比 ${iou}，广义交并比 ${giou}`,
+      stays: (names) => `保留：${names}`, gone: (name, by, iou) => `${name} 被 ${by} 去掉（${iou}）`, scores: (list) => `新的置信度：${list}`,
+      howto: "拖动一个框来移动它，拖动右下角来改变大小；也可以用 Tab 选中、用方向键移动。",
     },
     en: {
       shape: "shape", steps: "steps T", warmup: "warm-up steps", decay: "decay steps", end: "last / largest rate", at: "look at step",
@@ -162,6 +213,11 @@
       sentence: "sentence", layer: "layer", head: "head", all: "mean", from: "look from (click a token)", towards: "towards",
       comma: ", ", looks: (piece, list) => `“${piece}” looks most at ${list}`, weights: "weights of attention: a row for each token, a column for what it looks at",
       none: "none", nothing: "type at least one word", total: (n, v) => `the corpus has ${n} tokens, the vocabulary ${v}`,
+      suppression: "suppression", hard: "NMS", soft: "soft-NMS (Gaussian)", threshold: "IoU threshold", sigma: "σ", scene: "boxes that can be dragged",
+      box: (name, score) => `box ${name}, score ${score}. Arrow keys move it, with Shift they change its size`,
+      pair: (a, b, iou, giou) => `${a} and ${b}: IoU ${iou}, GIoU ${giou}`,
+      stays: (names) => `kept: ${names}`, gone: (name, by, iou) => `${name} removed by ${by} (${iou})`, scores: (list) => `new scores: ${list}`,
+      howto: "Drag a box to move it, its lower right corner to change its size; or choose it with Tab and use the arrow keys.",
     },
   };
 
@@ -359,7 +415,7 @@
 
     function matrix(view, rows) {
       const n = view.pieces.length, cell = 22, left = 76, top = 70;
-      const svg = element("svg:svg", { viewBox: `0 0 ${left + n * cell} ${top + n * cell}`, role: "img", "aria-label": words.weights, class: "matrix" });
+      const svg = element("svg:svg", { viewBox: `0 0 ${left + n * cell + 34} ${top + n * cell}`, role: "img", "aria-label": words.weights, class: "matrix" });
       view.pieces.forEach((piece, k) => {
         const chosen = k === from ? { "font-weight": "bold" } : {};
         svg.append(text(left - 6, top + k * cell + 15, piece, { "text-anchor": "end", ...chosen }));
@@ -383,7 +439,104 @@
     draw();
   }
 
-  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, attention: attentionExplorer };
+  function boxesExplorer(box, words) {
+    const W0 = 480, H0 = 280, LEAST = 16; // of the scene, and of a side
+    const names = ["A", "B", "C", "D", "E"], scores = [0.95, 0.85, 0.75, 0.65, 0.55];
+    const boxes = [[60, 60, 200, 180], [105, 85, 245, 205], [120, 50, 260, 170], [300, 90, 420, 220], [310, 110, 440, 230]];
+    let chosen = 1;
+    const svg = element("svg:svg", { viewBox: `0 0 ${W0} ${H0}`, role: "group", "aria-label": words.scene, class: "boxes" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const method = choice(words.suppression, { hard: words.hard, soft: words.soft }, draw);
+    const threshold = slider(words.threshold, { min: 0, max: 1, step: 0.01, value: 0.5, show: (v) => v.toFixed(2) }, draw);
+    const sigma = slider(words.sigma, { min: 0.05, max: 1, step: 0.05, value: 0.5, show: (v) => v.toFixed(2) }, draw);
+    const within = (value, low, high) => Math.min(Math.max(value, low), high);
+
+    function move(k, dx, dy) {
+      const b = boxes[k], x = within(dx, -b[0], W0 - b[2]), y = within(dy, -b[1], H0 - b[3]);
+      boxes[k] = [b[0] + x, b[1] + y, b[2] + x, b[3] + y];
+    }
+    function stretch(k, dx, dy) {
+      const b = boxes[k];
+      boxes[k] = [b[0], b[1], within(b[2] + dx, b[0] + LEAST, W0), within(b[3] + dy, b[1] + LEAST, H0)];
+    }
+
+    const shown = names.map((name, k) => {
+      const rect = element("svg:rect", {}), corner = element("svg:rect", { width: 12, height: 12, class: "corner" }), label = text(0, 0, "");
+      const group = element("svg:g", { tabindex: 0, role: "button" }, [rect, label]);
+      group.addEventListener("focus", () => { chosen = k; draw(); });
+      group.addEventListener("keydown", (event) => {
+        const step = { ArrowLeft: [-4, 0], ArrowRight: [4, 0], ArrowUp: [0, -4], ArrowDown: [0, 4] }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        (event.shiftKey ? stretch : move)(k, ...step);
+        draw();
+      });
+      for (const [part, change] of [[rect, move], [corner, stretch]]) {
+        part.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          chosen = k;
+          group.focus({ preventScroll: true });
+          part.setPointerCapture(event.pointerId);
+          let last = [event.clientX, event.clientY];
+          const unit = W0 / svg.getBoundingClientRect().width;
+          const drag = (e) => {
+            change(k, (e.clientX - last[0]) * unit, (e.clientY - last[1]) * unit);
+            last = [e.clientX, e.clientY];
+            draw();
+          };
+          part.addEventListener("pointermove", drag);
+          for (const end of ["pointerup", "pointercancel"]) {
+            part.addEventListener(end, () => part.removeEventListener("pointermove", drag), { once: true });
+          }
+          draw();
+        });
+      }
+      svg.append(group);
+      return { group, rect, corner, label };
+    });
+    svg.append(...shown.map(({ corner }) => corner)); // above all boxes, so that each can be reached
+
+    /** Score of each box now, and what happened, in words. */
+    function suppressed() {
+      if (method.value() === "soft") {
+        const left = new Map(softNms(boxes, scores, sigma.value()));
+        return { now: names.map((_, k) => left.get(k) || 0), told: [words.scores([...left].map(([k, s]) => `${names[k]} ${s.toFixed(2)}`).join(", "))] };
+      }
+      const { kept, killer } = nms(boxes, scores, threshold.value());
+      const gone = Object.entries(killer).map(([k, by]) => words.gone(names[k], names[by], boxIou(boxes[k], boxes[by]).toFixed(2)));
+      return { now: scores.map((s, k) => (k in killer ? 0 : s)), told: [words.stays(kept.map((k) => names[k]).join(", ")), ...gone] };
+    }
+
+    function draw() {
+      const { now, told } = suppressed();
+      shown.forEach(({ group, rect, corner, label }, k) => {
+        const [x1, y1, x2, y2] = boxes[k];
+        for (const [key, value] of Object.entries({ x: x1, y: y1, width: x2 - x1, height: y2 - y1 })) rect.setAttribute(key, value);
+        corner.setAttribute("x", x2 - 12);
+        corner.setAttribute("y", y2 - 12);
+        label.setAttribute("x", x1 + 5);
+        label.setAttribute("y", y1 + 15);
+        label.textContent = `${names[k]} ${now[k].toFixed(2)}`;
+        group.setAttribute("class", now[k] === 0 ? "gone" : k === chosen ? "chosen" : "kept");
+        group.setAttribute("aria-label", words.box(names[k], scores[k].toFixed(2)));
+        rect.setAttribute("stroke-opacity", Math.max(0.25, Math.min(1, now[k] / scores[k])));
+      });
+      const others = names.map((_, k) => k).filter((k) => k !== chosen);
+      const near = others.reduce((a, b) => (boxIou(boxes[chosen], boxes[b]) > boxIou(boxes[chosen], boxes[a]) ? b : a));
+      const numbers = [boxIou, boxGiou].map((f) => f(boxes[chosen], boxes[near]).toFixed(2));
+      threshold.row.hidden = method.value() === "soft";
+      sigma.row.hidden = method.value() !== "soft";
+      reading.textContent = [words.pair(names[chosen], names[near], ...numbers), ...told].join(words === WORDS.zh ? "；" : "; ");
+    }
+
+    box.replaceChildren(
+      element("div", { class: "controls" }, [method, threshold, sigma].map((c) => c.row)),
+      element("div", { class: "figure" }, [svg]), reading, element("p", { class: "howto" }, [words.howto]),
+    );
+    draw();
+  }
+
+  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, attention: attentionExplorer, boxes: boxesExplorer };
   for (const box of document.querySelectorAll(".course-explorer")) {
     MOUNT[box.dataset.explorer](box, WORDS[box.dataset.language]);
   }

@@ -208,6 +208,27 @@ ENTRIES += (
         tried=False,
     ),
 )
+# Pictures.
+ENTRIES += (
+    Entry(
+        name="banana-detection",
+        file_name="banana-detection.zip",
+        urls=(
+            "https://d2l-data.s3-accelerate.amazonaws.com/banana-detection.zip",
+            "http://d2l-data.s3-accelerate.amazonaws.com/banana-detection.zip",
+        ),
+        checksum=Checksum(
+            "sha1",
+            "5de26c8fce5ccdea9f91267273464dc968d20d72",
+            "published in d2l 1.0.3 for its own data",
+        ),
+        licence="not stated; published with d2l, whose text is CC-BY-SA-4.0",
+        size_bytes=None,
+        citation="Zhang, Lipton, Li & Smola (2023), Dive into Deep Learning, Cambridge "
+        "University Press",
+        tried=False,
+    ),
+)
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
 
 

@@ -3,7 +3,7 @@
 Numbers are rounded twice: to 10⁻¹² of the axis' range, so that what is zero up to
 rounding reads 0, and then to 4 significant digits. Of long data at most nine points are
 written, evenly spaced, with the mean of all. What is not written: positions of labels,
-fonts, sizes of ticks.
+fonts, sizes of ticks, and artists with the gid `UNTOLD`.
 """
 
 import json
@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 SAMPLES = 9
+UNTOLD = "untold"  # the gid of what differs from one processor to the next
 # What an author sets by hand, as against what matplotlib chooses by scale.
 CHOSEN_FORMATTERS = (
     FormatStrFormatter,
@@ -127,6 +128,7 @@ def _axes(ax: Axes, digits: int) -> list[str]:
         artist
         for artist in ax.get_children()
         if artist.get_visible()
+        and artist.get_gid() != UNTOLD
         and artist not in furniture
         and not isinstance(artist, Spine | Axis | Axes)
     ]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.vision.boxes import box_iou, encode_offsets
+from d2lcompanion.vision.boxes import encode_offsets, iou_table
 from d2lcompanion.vision.checks import (
     require_at_least,
     require_boxes,
@@ -105,31 +105,60 @@ def match_anchors(
         anchor.
     """
     require_unit_interval("iou_threshold", iou_threshold)
-    _require_matchable(anchors, truths, valid)
+    require_boxes("anchors", anchors)
+    require_boxes("truths", truths)
+    _require_shapes(anchors, truths, valid)
     batch = truths if truths.ndim == 3 else truths[None]
-    iou = box_iou(anchors, batch.flatten(0, 1))  # [A, B·T]
-    iou = iou.reshape(len(anchors), *batch.shape[:2]).movedim(0, 1)  # [B, A, T]
-    if valid is not None:
-        iou = iou.masked_fill(~valid.reshape(*batch.shape[:2])[:, None], -1.0)
-    match = _match(iou, iou_threshold)
+    rows = None if valid is None else valid.reshape(batch.shape[:2])
+    match = _match(anchors, batch, rows, iou_threshold)
     return match if truths.ndim == 3 else match[0]
 
 
-def _match(iou: Tensor, iou_threshold: float) -> Tensor:
-    """[B, A] from IoU [B, A, T], in T rounds for the whole batch."""
+def _match(
+    grid: Tensor, boxes: Tensor, valid: Tensor | None, iou_threshold: float
+) -> Tensor:
+    """[B, A] from anchors [A, 4] and boxes [B, T, 4], of which valid [B, T] are no padding."""
+    iou = iou_table(boxes.flatten(0, 1), grid)  # [B·T, A]
+    iou = iou.view(*boxes.shape[:2], len(grid))
+    if valid is not None:
+        iou.mul_(valid[..., None])  # an IoU of 0 is never a match
+    images, truths, anchors = iou.shape
     if 0 in iou.shape:
-        return iou.new_full(iou.shape[:-1], -1, dtype=torch.long)
-    truths = iou.shape[-1]
-    largest, match = iou.max(-1)
+        return iou.new_full((images, anchors), -1, dtype=torch.long)
+    largest, match = iou.max(1)
     match = torch.where((largest >= iou_threshold) & (largest > 0), match, -1)
-    left, image = iou.clone(), torch.arange(len(iou), device=iou.device)
-    for _ in range(truths):
-        best, pair = left.flatten(1).max(-1)  # [B], the first of equal ones
-        anchor, truth = pair // truths, pair % truths
-        match[image, anchor] = torch.where(best > 0, truth, match[image, anchor])
-        left[image, anchor] = -1.0
-        left[image, :, truth] = -1.0
-    return match
+    own = _own_anchors(iou)
+    # Those without an anchor of their own write into a column that is cut off.
+    wide = torch.cat([match, match[:, :1]], 1)
+    truth = torch.arange(truths, device=iou.device).expand(images, -1)
+    return wide.scatter_(1, torch.where(own >= 0, own, anchors), truth)[:, :anchors]
+
+
+def _own_anchors(iou: Tensor) -> Tensor:
+    """[B, T]: the anchor that the greedy rule gives each true box, −1 for none.
+
+    The rule takes the largest of all IoU left, one pair at a time. A pair that is the
+    best left for its true box and for its anchor will be taken sooner or later, as
+    nothing else can break it: so all such pairs are taken at once. At most T rounds;
+    in practice one or two, as true boxes seldom want the same anchor.
+    """
+    best, anchor = iou.max(2)  # [B, T]; of equal ones the first anchor
+    own = torch.full_like(anchor, -1)
+    rank = torch.arange(anchor.shape[1], device=iou.device)
+    for _ in range(anchor.shape[1]):
+        rivals = iou.gather(2, anchor[:, None].expand(-1, anchor.shape[1], -1))
+        mine = best[:, None]  # [b, u, t]: what u has with the anchor that t wants
+        earlier = rank[:, None] < rank
+        lost = ((rivals > mine) | ((rivals == mine) & earlier)).any(1)
+        won = ~lost & (best > 0)
+        own = torch.where(won, anchor, own)
+        if not bool((lost & (best > 0)).any()):
+            break
+        image, truth = won.nonzero(as_tuple=True)
+        iou[image, truth] = 0.0
+        iou[image, :, anchor[image, truth]] = 0.0
+        best, anchor = iou.max(2)
+    return own
 
 
 class Targets(NamedTuple):
@@ -172,16 +201,20 @@ def assign_targets(
     unit = labels.new_tensor([0.0, 0.0, 1.0, 1.0])
     boxes = torch.where(real[..., None], labels[..., 1:], unit)
     require_boxes("labels", boxes, positive=True)
-    match = match_anchors(anchors, boxes, iou_threshold, valid=real)
+    require_unit_interval("iou_threshold", iou_threshold)
+    require_boxes("anchors", anchors, positive=True)
+    _require_shapes(anchors, boxes, real)
+    match = _match(anchors, boxes, real, iou_threshold)
     mask = match >= 0
-    if labels.shape[1] == 0:
-        nothing = labels.new_zeros(*match.shape, 4)
-        return Targets(nothing, mask, torch.zeros_like(match))
-    row = match.clamp(min=0)
-    assigned = boxes.gather(1, row[..., None].expand(-1, -1, 4))
-    assigned = torch.where(mask[..., None], assigned, anchors.to(boxes.dtype))
-    classes = (labels[..., 0].gather(1, row).long() + 1) * mask
-    return Targets(encode_offsets(anchors, assigned), mask, classes)
+    offsets = labels.new_zeros(*match.shape, 4)
+    classes = torch.zeros_like(match)
+    image, anchor = mask.nonzero(as_tuple=True)
+    row = match[image, anchor]
+    offsets[image, anchor] = encode_offsets(
+        anchors[anchor].to(boxes.dtype), boxes[image, row]
+    )
+    classes[image, anchor] = labels[image, row, 0].long() + 1
+    return Targets(offsets, mask, classes)
 
 
 # ------------------------------------------------------------------------------------------ checks
@@ -200,9 +233,7 @@ def _real_rows(classes: Tensor) -> Tensor:
     return classes >= 0
 
 
-def _require_matchable(anchors: Tensor, truths: Tensor, valid: Tensor | None) -> None:
-    require_boxes("anchors", anchors)
-    require_boxes("truths", truths)
+def _require_shapes(anchors: Tensor, truths: Tensor, valid: Tensor | None) -> None:
     if anchors.ndim != 2:
         raise ValueError(f"anchors must be [A, 4], got {list(anchors.shape)}")
     if truths.ndim not in (2, 3):

@@ -121,6 +121,11 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
         Zhang et al., *Dive into Deep Learning* (d2l), §14.4.2.
     """
     _require_lists(a, b)
+    return iou_table(a, b)
+
+
+def iou_table(a: Tensor, b: Tensor) -> Tensor:
+    """`box_iou` without its checks, for boxes that have passed them: [N, 4], [M, 4] → [N, M]."""
     return _ratio(*_overlap(_widened(a), _widened(b)))
 
 
@@ -158,12 +163,13 @@ def _require_lists(a: Tensor, b: Tensor) -> None:
 
 def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Areas of the intersection and the union of every pair, each [N, M]."""
-    x1, y1, x2, y2 = a.T[..., None]  # [N, 1] each, against [M]: no table has a depth
-    u1, v1, u2, v2 = b.T
-    width = (torch.minimum(x2, u2) - torch.maximum(x1, u1)).clamp(min=0)
-    height = (torch.minimum(y2, v2) - torch.maximum(y1, v1)).clamp(min=0)
-    intersection = width * height
-    return intersection, _area(a)[:, None] + _area(b) - intersection
+    # Columns of numbers side by side in memory: [N, 1] each against [M]
+    x1, y1, x2, y2 = a.T.contiguous()[..., None]
+    u1, v1, u2, v2 = b.T.contiguous()
+    width = torch.minimum(x2, u2).sub_(torch.maximum(x1, u1)).clamp_(min=0)
+    height = torch.minimum(y2, v2).sub_(torch.maximum(y1, v1)).clamp_(min=0)
+    intersection = width.mul_(height)
+    return intersection, (_area(a)[:, None] + _area(b)).sub_(intersection)
 
 
 def _area(boxes: Tensor) -> Tensor:
@@ -171,8 +177,8 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """part / whole, and 0 where the whole is empty: then the part is 0 too."""
-    return part / torch.where(whole > 0, whole, 1)
+    """part / whole, and 0 where the whole is empty: then the part is 0 too. Uses up the part."""
+    return part.div_(whole.masked_fill(whole <= 0, 1))
 
 
 def _widened(boxes: Tensor) -> Tensor:
@@ -204,7 +210,7 @@ def encode_offsets(
     Returns:
         [..., 4] without unit.
     Raises:
-        ValueError: if a box is invalid or empty (names the row), or a number is not > 0.
+        ValueError: if a box is invalid or empty (names the row), or a number ≤ 0.
     Source:
         Liu et al. (2016), equation (2); d2l, §14.4.3.2.
     """

@@ -124,7 +124,7 @@ def require_last_four(name: str, x: Tensor, convention: str) -> None:
         )
     if not x.is_floating_point():
         raise ValueError(f"{name} must be floats, got {x.dtype}")
-    _require_rows(name, x, x.isfinite().all(-1), f"be finite ({convention})")
+    _require_rows(name, x, x.isfinite(), f"be finite ({convention})")
 
 
 def require_boxes(name: str, boxes: Tensor, *, positive: bool = False) -> None:
@@ -138,9 +138,9 @@ def require_boxes(name: str, boxes: Tensor, *, positive: bool = False) -> None:
     require_last_four(name, boxes, "x1, y1, x2, y2")
     low, high = boxes[..., :2], boxes[..., 2:]
     if positive:
-        _require_rows(name, boxes, (low < high).all(-1), "have x1 < x2 and y1 < y2")
+        _require_rows(name, boxes, low < high, "have x1 < x2 and y1 < y2")
     else:
-        _require_rows(name, boxes, (low <= high).all(-1), "have x1 ≤ x2 and y1 ≤ y2")
+        _require_rows(name, boxes, low <= high, "have x1 ≤ x2 and y1 ≤ y2")
 
 
 def require_sizes(name: str, boxes: Tensor, convention: str) -> None:
@@ -150,15 +150,16 @@ def require_sizes(name: str, boxes: Tensor, convention: str) -> None:
         ValueError: otherwise; names the shape, or the first bad row and its values.
     """
     require_last_four(name, boxes, convention)
-    good = (boxes[..., 2:] >= 0).all(-1)
-    _require_rows(name, boxes, good, f"have w ≥ 0 and h ≥ 0 ({convention})")
+    _require_rows(
+        name, boxes, boxes[..., 2:] >= 0, f"have w ≥ 0 and h ≥ 0 ({convention})"
+    )
 
 
 def _require_rows(name: str, x: Tensor, good: Tensor, rule: str) -> None:
-    """Every row is good, [...]; one number is read back, and the rows only on failure."""
+    """All of good, [..., k], is true; one number is read back, and the rows only on failure."""
     if bool(good.all()):
         return
-    row = (~good).nonzero()[0].tolist()
+    row = (~good.all(-1)).nonzero()[0].tolist()
     values = [float(f"{value:.6g}") for value in x[tuple(row)].tolist()]
     where = f"row {row[0] if len(row) == 1 else row}" if row else "the box"
     raise ValueError(f"{name} must {rule}, got {values} in {where}")

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.vision.boxes import box_iou
+from d2lcompanion.vision.boxes import iou_table
 from d2lcompanion.vision.checks import (
     require_boxes,
     require_finite,
@@ -43,7 +43,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """
     _require_scored_boxes(boxes, scores)
     require_unit_interval("iou_threshold", iou_threshold)
-    return _greedy(boxes, scores, torch.zeros_like(scores), iou_threshold)
+    return _greedy(boxes, scores, None, iou_threshold)
 
 
 def batched_nms(
@@ -73,12 +73,14 @@ def batched_nms(
 
 
 def _greedy(
-    boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float
+    boxes: Tensor, scores: Tensor, classes: Tensor | None, iou_threshold: float
 ) -> Tensor:
     """Block by block: the best 128 settle among themselves, then thin out the rest."""
 
     def conflict(rows: Tensor, columns: Tensor) -> Tensor:
-        over = box_iou(boxes[rows], boxes[columns]) > iou_threshold
+        over = iou_table(boxes[rows], boxes[columns]) > iou_threshold
+        if classes is None:
+            return over
         return over & (classes[rows][:, None] == classes[columns])
 
     rest = scores.argsort(descending=True, stable=True)
@@ -154,7 +156,7 @@ def soft_nms(
     """
     _require_scored_boxes(boxes, scores)
     _require_soft_options(scores, method, sigma, iou_threshold, score_threshold)
-    overlap = box_iou(boxes, boxes)
+    overlap = iou_table(boxes, boxes)
     if method == "gaussian":
         decay = (-overlap.square() / sigma).exp()
     else:

@@ -15,6 +15,8 @@ from d2lcompanion.experiments.attention_views import attention_views, explorer_s
 from d2lcompanion.optimization import momentum, objectives, schedules
 from d2lcompanion.optimization.descent import first_order, minimize
 from d2lcompanion.text.bpe import merge_pair, train_bpe
+from d2lcompanion.vision.boxes import box_iou, generalized_box_iou
+from d2lcompanion.vision.nms import nms, soft_nms
 
 STATIC = project.ROOT / "book" / "_static"
 SCRIPT = STATIC / "explorers.js"
@@ -26,6 +28,7 @@ def node(expression: str):
     code = (
         f"require({json.dumps(str(SCRIPT))}); require({json.dumps(str(STATIC / 'attention.js'))});"
         f"const {{rate, factor, run, readWords, mergePair, bpe, attention}} = courseExplorers;"
+        f"const {{boxIou, boxGiou, nms, softNms}} = courseExplorers;"
         f"process.stdout.write(JSON.stringify({expression}))"
     )
     done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, check=True)
@@ -139,3 +142,29 @@ def test_the_committed_weights_are_what_the_package_writes(views):
     # Processors differ in last digits, and so in a few roundings.
     assert len(committed) == len(written)
     assert committed.splitlines()[:2] == written.splitlines()[:2]
+
+
+def crowd(seed, count=12):
+    """Boxes on a grid, so that some touch, some are equal and some are empty, and their scores."""
+    g = torch.Generator().manual_seed(seed)
+    corner = torch.randint(6, (count, 2), generator=g)
+    size = torch.randint(5, (count, 2), generator=g)
+    scores = torch.randint(1, 8, (count,), generator=g).double() / 8
+    return torch.cat([corner, corner + size], 1).double(), scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overlap_and_suppression_are_the_package_s(seed):
+    boxes, scores = crowd(seed)
+    rows, values = json.dumps(boxes.tolist()), json.dumps(scores.tolist())
+    for name, ours in (("boxIou", box_iou), ("boxGiou", generalized_box_iou)):
+        table = torch.tensor(node(f"{rows}.map((a) => {rows}.map((b) => {name}(a, b)))"))
+        torch.testing.assert_close(table.double(), ours(boxes, boxes), atol=1e-6, rtol=0)
+    for threshold in (0.0, 0.3, 0.5, 1.0):
+        drawn = node(f"nms({rows}, {values}, {threshold})")
+        assert drawn["kept"] == nms(boxes, scores, threshold).tolist()
+        assert len(drawn["kept"]) + len(drawn["killer"]) == len(boxes)
+    soft = soft_nms(boxes, scores, sigma=0.4)
+    drawn = node(f"softNms({rows}, {values}, 0.4)")
+    assert [index for index, _ in drawn] == soft.indices.tolist()
+    assert [score for _, score in drawn] == pytest.approx(soft.scores.tolist(), abs=1e-9)

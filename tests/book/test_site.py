@@ -6,7 +6,9 @@ import re
 
 import pytest
 from bs4 import BeautifulSoup
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from book._tools import project, site
@@ -133,6 +135,10 @@ QUERIES = {
     "vision/fine-tuning": {
         "zh": ("微调", "冻结", "遗忘", "低秩适配", "批量归一化", "热狗", "虎斑猫"),
         "en": ("fine-tuning", "frozen", "forgetting", "LoRA", "batch norm", "espresso"),
+    },
+    "vision/object-detection": {
+        "zh": ("目标检测", "交并比", "锚框", "非极大值抑制", "平均精度", "焦点损失"),
+        "en": ("object detection", "anchor", "suppression", "average precision", "focal"),
     },
     "vision/image-augmentation": {
         "zh": ("图像增广", "镜像", "双线性", "外接框", "随机擦除", "Mixup", "轨道平均"),
@@ -332,7 +338,8 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     chrome.get(f"{address}/{language}/{slug}.html")
     box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
     sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
-    assert len(sliders) >= {"bpe": 1, "attention": 2}.get(name, 3)  # words are typed, or clicked
+    # Words are typed or clicked, boxes are dragged.
+    assert len(sliders) >= {"bpe": 1, "attention": 2, "boxes": 1}.get(name, 3)
 
     def drawn():
         if name == "bpe":
@@ -340,6 +347,9 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
         if name == "attention":
             tokens = box.find_elements(By.CSS_SELECTOR, ".token")
             return [token.get_attribute("data-weight") for token in tokens]
+        if name == "boxes":
+            groups = box.find_elements(By.CSS_SELECTOR, "svg.boxes g")
+            return [group.get_attribute("class") for group in groups]
         return box.find_element(By.CSS_SELECTOR, ".curve").get_attribute("points")
 
     def state():
@@ -358,3 +368,31 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     labels = [label.text.split("\n")[0] for label in box.find_elements(By.CSS_SELECTOR, "label")]
     chinese = [any("\u4e00" <= c <= "\u9fff" for c in label) for label in labels]
     assert any(chinese) == (language == "zh")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_boxes_move_by_keys_and_by_dragging(chrome, address, language):
+    chrome.get(f"{address}/{language}/vision/object-detection.html")
+    first = chrome.find_elements(By.CSS_SELECTOR, "svg.boxes g")[0]
+    rect = first.find_element(By.CSS_SELECTOR, "rect")
+    corner = chrome.find_element(By.CSS_SELECTOR, "svg.boxes .corner")
+
+    def place():
+        return [float(rect.get_attribute(key)) for key in ("x", "y", "width", "height")]
+
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", first)
+    x, y, width, height = place()
+    first.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    assert place() == [x + 4, y + 8, width, height]
+    ActionChains(chrome).key_down(Keys.SHIFT).send_keys(Keys.ARROW_LEFT).key_up(
+        Keys.SHIFT
+    ).perform()
+    assert place() == [x + 4, y + 8, width - 4, height]
+    first.send_keys(*[Keys.ARROW_UP] * 60)
+    assert place()[1] == 0  # it stays inside
+    before = place()
+    ActionChains(chrome).drag_and_drop_by_offset(corner, 30, 40).perform()
+    after = place()
+    assert after[:2] == before[:2]
+    assert after[2] > before[2] + 10
+    assert after[3] > before[3] + 10

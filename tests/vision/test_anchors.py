@@ -45,14 +45,21 @@ def test_anchors_are_d2l_s_where_map_and_image_share_an_aspect_ratio(feature_sha
     torch.testing.assert_close(ours, theirs[0])
 
 
-def test_the_ratio_holds_in_pixels_whatever_the_map():
-    """E22: d2l takes H/W from the map; on a square map of a wide image r is doubled."""
+def test_erratum_e22_the_ratio_holds_in_pixels_whatever_the_map():
+    """d2l takes H/W from the map: on a square map of a wide image r is doubled.
+
+    Its text, W·s·√r wide and H·s/√r high, would give the ratio r·W/H in pixels.
+    """
     image_shape = (200, 400)
     wanted = torch.tensor([1.0, 1.0, 1.0, 2.0, 0.5]).repeat(16)
     ours = anchor_boxes((4, 4), image_shape, SIZES, RATIOS)
     torch.testing.assert_close(pixel_ratios(ours, image_shape), wanted)
     theirs = d2l.multibox_prior(torch.zeros(1, 1, 4, 4), SIZES, RATIOS)[0]
     torch.testing.assert_close(pixel_ratios(theirs, image_shape), 2 * wanted)
+    size = box_convert(ours, "xyxy", "cxcywh")[0, 2:] * torch.tensor([400.0, 200.0])
+    s, r = SIZES[0], RATIOS[0]
+    assert size.tolist() == pytest.approx([200 * s * r**0.5, 200 * s / r**0.5])
+    assert 400 * s * r**0.5 / (200 * s / r**0.5) == pytest.approx(2 * r)  # by d2l's text
 
 
 def test_by_hand():

@@ -20,6 +20,8 @@ from d2lcompanion.vision import (
     checks,
     colour,
     contrastive,
+    detection_loss,
+    detection_metrics,
     draws,
     efficientnet,
     fine_tuning,
@@ -33,6 +35,7 @@ from d2lcompanion.vision import (
     rand_augment,
     resized_crop,
     resnet,
+    ssd,
     tone,
     views,
     warping,
@@ -100,6 +103,15 @@ def factors() -> linear_transfer.TwoLinear:
     return linear_transfer.TwoLinear(gpu(3, 8), gpu(3))
 
 
+def detector() -> ssd.SSD:
+    with torch.device("cuda"):
+        return ssd.SSD(ssd.SSDConfig(3, 2, (4, 6, 8), ((0.2, 0.3), (0.4,))), None)
+
+
+def targets() -> anchors.Targets:
+    return anchors.Targets(gpu(2, 5, 4), padded(2, 5), classes(2, 5))
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "checks.require_shape": lambda: checks.require_shape("x", gpu(3), [3]),
     "checks.require_finite": lambda: checks.require_finite("x", gpu(3)),
@@ -117,6 +129,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "boxes.clip_boxes": lambda: boxes.clip_boxes(gpu(3, 4), (20, 30)),
     "boxes.box_area": lambda: boxes.box_area(gpu(3, 4)),
     "boxes.box_iou": lambda: boxes.box_iou(gpu(3, 4), gpu(2, 4)),
+    "boxes.iou_table": lambda: boxes.iou_table(gpu(3, 4), gpu(2, 4)),
     "boxes.generalized_box_iou": lambda: boxes.generalized_box_iou(gpu(3, 4), gpu(2, 4)),
     "boxes.encode_offsets": lambda: boxes.encode_offsets(gpu(3, 4), gpu(2, 3, 4)),
     "boxes.decode_offsets": lambda: boxes.decode_offsets(gpu(3, 4), gpu(2, 3, 4)),
@@ -134,6 +147,15 @@ CASES: dict[str, Callable[[], Any]] = {
         anchors.match_anchors(gpu(5, 4), gpu(2, 3, 4), valid=padded(2, 3)),
     ],
     "anchors.assign_targets": lambda: anchors.assign_targets(gpu(5, 4), gpu(2, 3, 5)),
+    "detection_loss.detection_loss": lambda: [
+        detection_loss.detection_loss(gpu(2, 5, 3), gpu(2, 5, 4), targets(), negatives=negatives)
+        for negatives in detection_loss.NEGATIVES
+    ],
+    "detection_loss.hard_negatives": lambda: detection_loss.hard_negatives(gpu(2, 5), padded(2, 5)),
+    "detection_loss.focal_loss": lambda: detection_loss.focal_loss(gpu(2, 5, 3), classes(2, 5)),
+    "ssd.suppress": lambda: ssd.suppress(
+        detection_metrics.Detections(gpu(9, 4), gpu(9), classes(9))
+    ),
     "draws.uniform": lambda: draws.uniform(images(), drawn(), 1, 2),
     "draws.coins": lambda: draws.coins(images(), drawn(), 0.5),
     "draws.integers": lambda: draws.integers(images(), drawn(), 5),
@@ -251,6 +273,8 @@ COPIES: dict[str, Callable[[], Any]] = {
         lambda net: fine_tuning.feature_extractor(net, "3")
     ),
 }
+# How many candidates a picture has is a matter of values; what becomes of them is `suppress`'s.
+CANDIDATES = {"ssd.detect"}
 PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
@@ -296,6 +320,14 @@ def test_changed_copies_stay_on_the_gpu(call, monkeypatch):
         assert {result.device.type for result in tensors(call())} == {"cuda"}
 
 
+def test_a_picture_is_detected_on_the_gpu(monkeypatch):
+    monkeypatch.setattr(ssd, "suppress", lambda candidates, *_, **__: candidates)
+    with fake_gpu(sizes_from_data=True):
+        results = tensors([detector()(gpu(2, 3, 8, 9)), ssd.detect(detector(), gpu(2, 3, 8, 9))])
+    assert {result.device.type for result in results} == {"cuda"}
+    assert {result.dtype for result in results} == {torch.float32, torch.long}
+
+
 def test_the_first_of_several_blocks_stays_on_the_gpu(monkeypatch):
     """It thins out the rest there; then the loop asks how many are left, which no fake tensor knows."""
     monkeypatch.setattr(nms, "BLOCK", 4)
@@ -314,7 +346,7 @@ def test_resnet_18_stays_on_the_gpu(stem):
 
 def test_every_public_function_has_a_case():
     assert public_functions(d2lcompanion.vision) == {
-        *CASES, *GROUPED, *COPIES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+        *CASES, *GROUPED, *COPIES, *CANDIDATES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
     }  # fmt: skip
 
 

@@ -132,7 +132,8 @@ def adapt(
     Args:
         method: one of METHODS.
         rate: of the head, and of all else unless the method is "groups".
-        seed: draws heads, adapters and batches: the same for every method.
+        seed: draws the head, then all weights or adapters where a method has such, then
+            batches.
     Raises:
         ValueError: if the method is unknown.
     """

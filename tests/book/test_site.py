@@ -355,7 +355,8 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     assert before[0]
     assert before[1]
     chrome.execute_script(
-        "arguments[0].value = arguments[0].min;arguments[0].dispatchEvent(new Event('input'))",
+        "const s = arguments[0]; s.value = s.value === s.min ? s.max : s.min;"
+        "s.dispatchEvent(new Event('input'))",
         sliders[0],
     )
     after = state()

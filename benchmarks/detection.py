@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torchvision import ops
 
+from d2lcompanion.experiments.suppression_cost import boxes_in
 from d2lcompanion.vision.anchors import anchor_boxes, assign_targets
 from d2lcompanion.vision.boxes import box_iou
 from d2lcompanion.vision.nms import nms
@@ -42,12 +43,9 @@ D2L_MAPS = (
 )
 
 
-def boxes_in(square: float, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Boxes [count, 4] of 30 to 90 pixels with corners uniform in a square, and scores."""
-    generator = torch.Generator().manual_seed(seed)
-    corner = torch.rand(count, 2, generator=generator) * square
-    size = torch.rand(count, 2, generator=generator) * 60 + 30
-    return torch.cat([corner, corner + size], -1), torch.rand(count, generator=generator)
+def boxes(square: float, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """`boxes_in` by a seed."""
+    return boxes_in(square, count, torch.Generator().manual_seed(seed))
 
 
 def target_problem(maps: tuple[tuple[float, ...], ...], objects: int) -> tuple[Tensor, Tensor]:
@@ -111,20 +109,20 @@ def show_targets(rounds: int) -> None:
 
 def show_nms(rounds: int) -> None:
     for share, square in SQUARES.items():
-        boxes, scores = boxes_in(square, 2000)
-        kept = nms(boxes, scores, THRESHOLD)
-        same = kept.tolist() == ops.nms(boxes, scores, THRESHOLD).tolist()
+        crowd, scores = boxes(square, 2000)
+        kept = nms(crowd, scores, THRESHOLD)
+        same = kept.tolist() == ops.nms(crowd, scores, THRESHOLD).tolist()
         assert same
-        assert kept.tolist() == d2l.nms(boxes, scores, THRESHOLD).tolist()
+        assert kept.tolist() == d2l.nms(crowd, scores, THRESHOLD).tolist()
         times = measure(
             {
-                "ours": repeated(lambda b=boxes, s=scores: nms(b, s, THRESHOLD), 3),
-                "torchvision": repeated(lambda b=boxes, s=scores: ops.nms(b, s, THRESHOLD), 3),
-                "d2l": repeated(lambda b=boxes, s=scores: d2l.nms(b, s, THRESHOLD), 3),
+                "ours": repeated(lambda b=crowd, s=scores: nms(b, s, THRESHOLD), 3),
+                "torchvision": repeated(lambda b=crowd, s=scores: ops.nms(b, s, THRESHOLD), 3),
+                "d2l": repeated(lambda b=crowd, s=scores: d2l.nms(b, s, THRESHOLD), 3),
             },
             rounds,
         )
-        gone = 1 - len(kept) / len(boxes)
+        gone = 1 - len(kept) / len(crowd)
         milliseconds = statistics.median(times["ours"]) / 3 * 1000
         print(f"nms: {gone:.1%} of 2,000 suppressed (about {share}), {milliseconds:.1f} ms")
         print(f"  d2l / ours          {ratios(times, 'd2l', 'ours')}")
@@ -132,7 +130,7 @@ def show_nms(rounds: int) -> None:
 
 
 def show_iou(rounds: int) -> None:
-    a, b = boxes_in(500, 2000)[0], boxes_in(500, 1000, seed=1)[0]
+    a, b = boxes(500, 2000)[0], boxes(500, 1000, seed=1)[0]
     times = measure(
         {
             "ours": repeated(lambda: box_iou(a, b), 5),
@@ -147,11 +145,11 @@ def show_iou(rounds: int) -> None:
 def show_counts(counts: list[int], rounds: int) -> None:
     """How NMS grows with the number of boxes, at a fixed density (about 30 % suppressed)."""
     for count in counts:
-        boxes, scores = boxes_in(SQUARES[30] * (count / 2000) ** 0.5, count)
+        crowd, scores = boxes(SQUARES[30] * (count / 2000) ** 0.5, count)
         times = measure(
             {
-                "ours": lambda b=boxes, s=scores: nms(b, s, THRESHOLD),
-                "torchvision": lambda b=boxes, s=scores: ops.nms(b, s, THRESHOLD),
+                "ours": lambda b=crowd, s=scores: nms(b, s, THRESHOLD),
+                "torchvision": lambda b=crowd, s=scores: ops.nms(b, s, THRESHOLD),
             },
             rounds,
         )

@@ -52,8 +52,15 @@ PRESETS = {
 
 
 def crowd(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Boxes [count, 4] in pixels and scores [count]."""
-    corner = torch.rand(count, 2, generator=generator) * SPACING * count**0.5
+    """Boxes [count, 4] in pixels and scores [count], as dense for any count."""
+    return boxes_in(SPACING * count**0.5, count, generator)
+
+
+def boxes_in(
+    square: float, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Boxes [count, 4] of 30 to 90 pixels with corners uniform in a square, and scores."""
+    corner = torch.rand(count, 2, generator=generator) * square
     size = torch.rand(count, 2, generator=generator) * 60 + 30
     return torch.cat([corner, corner + size], -1), torch.rand(
         count, generator=generator

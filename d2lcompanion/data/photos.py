@@ -1,7 +1,7 @@
 """Colour photos: six that come with scikit-image and scikit-learn, and files of any kind."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -78,13 +78,23 @@ def read_photo(path: Path | str) -> Tensor:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is no picture, or is cut off or damaged; names it.
     """
-    pillow = require("PIL.Image", "vision")
-    operations = require("PIL.ImageOps", "vision")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file")
+    with path.open("rb") as file:
+        return decode_photo(file, str(path))
+
+
+def decode_photo(file: BinaryIO, name: str) -> Tensor:
+    """The same of an open file, as inside an archive; the name is for errors.
+
+    Raises:
+        ValueError: if it is no picture, or is cut off or damaged.
+    """
+    pillow = require("PIL.Image", "vision")
+    operations = require("PIL.ImageOps", "vision")
     try:
-        with pillow.open(path) as picture:
+        with pillow.open(file) as picture:
             picture.load()
             upright = operations.exif_transpose(picture)
     except (
@@ -94,7 +104,7 @@ def read_photo(path: Path | str) -> Tensor:
         EOFError,
         pillow.DecompressionBombError,
     ) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+        raise ValueError(f"{name} cannot be read as a picture: {error}") from error
     if upright.mode.startswith("I"):  # 16 bits of grey: Pillow would cut at 255
         grey = torch.from_numpy(np.asarray(upright).astype(np.int64)).clamp(0, 65535)
         return (grey >> 8).to(torch.uint8).expand(3, -1, -1).clone()

@@ -119,6 +119,36 @@ ENTRIES += (
         tried=False,
     ),
 )
+# Photos for fine-tuning, and a network to tune.
+ENTRIES += (
+    Entry(
+        name="hotdog",
+        file_name="hotdog.zip",
+        urls=(
+            "https://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip",
+            "http://d2l-data.s3-accelerate.amazonaws.com/hotdog.zip",
+        ),
+        checksum=Checksum(
+            "sha1",
+            "fba480ffa8aa7e0febbb511d181409f899b9baa5",
+            "published in d2l 1.0.3",
+        ),
+        licence="none is stated; photos found on the web",
+        size_bytes=None,
+        citation="Zhang, Lipton, Li & Smola (2023), Dive into Deep Learning, Cambridge",
+        tried=False,
+    ),
+    Entry(
+        name="resnet18-imagenet",
+        file_name="resnet18-f37072fd.pth",
+        urls=("https://download.pytorch.org/models/resnet18-f37072fd.pth",),
+        checksum=None,  # eight digits of the SHA-256 stand in the name: hot_dogs.py looks
+        licence="BSD-3-Clause (torchvision); trained on ImageNet, for research",
+        size_bytes=None,
+        citation="He, Zhang, Ren & Sun (2016), Deep Residual Learning for Image Recognition, CVPR",
+        tried=False,
+    ),
+)
 # Text. It is read out of its archive, which is never unpacked.
 ENTRIES += (
     Entry(

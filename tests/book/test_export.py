@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import nbformat
 import pytest
@@ -42,11 +43,21 @@ def test_source_numbers_equations_and_citations_are_there(exported, page, langua
     source = page.path(language).read_text(encoding="utf-8")
     assert text.count("```python\n") >= source.count("{literalinclude}") > 0
     assert text.count("\\tag{") == len(re.findall(r"^\$\$ \(", source, flags=re.M)) > 0
-    assert re.search(r"\[\d{4}\]", text)
+    citations = re.findall(r"\{cite:[pt]\}`[^`]+`", source)
+    years = re.findall(r"\[(?:[^\]\n]*, )?\d{4}[a-z]?\]", text)  # Name [2014]; [Name, 2014]
+    assert len(years) >= len(citations) > 0
     pictures = [name for cell in notebook.cells for name in cell.get("attachments", {})]
     assert len(pictures) == source.count("{glue:figure}") > 0
     for name in pictures:
         assert f"(attachment:{name})" in text
+
+
+def test_labels_of_cited_works_differ():
+    labels = Counter(
+        (export.authors(entry, "and", "et al."), entry.fields["year"])
+        for entry in export.bibliography(project.ROOT).entries.values()
+    )
+    assert [label for label, number in labels.items() if number > 1] == []
 
 
 @pytest.mark.parametrize(("page", "language"), CHAPTERS, ids=IDS)

@@ -132,6 +132,10 @@ def search(chrome, address, language, query):
 
 #: Words that a reader may look for, inside longer phrases too, and the page that must be found.
 QUERIES = {
+    "vision/fine-tuning": {
+        "zh": ("微调", "冻结", "遗忘", "低秩适配", "批量归一化", "热狗", "虎斑猫"),
+        "en": ("fine-tuning", "frozen", "forgetting", "LoRA", "batch norm", "espresso"),
+    },
     "vision/object-detection": {
         "zh": ("目标检测", "交并比", "锚框", "非极大值抑制", "平均精度", "焦点损失"),
         "en": ("object detection", "anchor", "suppression", "average precision", "focal"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
@@ -23,7 +23,11 @@ from d2lcompanion.vision import (
     detection_loss,
     detection_metrics,
     draws,
+    efficientnet,
+    fine_tuning,
     geometric,
+    linear_transfer,
+    lora,
     masked_autoencoder,
     mixing,
     nms,
@@ -70,6 +74,33 @@ def paint() -> list[Tensor]:
     painted = model(squares, order, patches.visible_patches(9, 0.55))
     return [*painted, masked_autoencoder.hidden_loss(painted, squares),
             model.encoder.features(gpu(3, 1, 6, 6))]  # fmt: skip
+
+
+def tuned(step: Callable[[nn.Module], object]) -> list[Tensor]:
+    """A network on the GPU, changed; its outputs and all of its tensors."""
+    with torch.device("cuda"):
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(168, 5))
+    changed = step(net)
+    net = changed if isinstance(changed, nn.Module) else net
+    return [net(images()), *net.state_dict().values()]
+
+
+def adapted(net: nn.Module) -> None:
+    lora.add_adapters(net, ["0", "3"], 2, generator=drawn())
+
+
+def merged(net: nn.Module) -> None:
+    adapted(net)
+    lora.merge_adapters(net)
+
+
+def removed(net: nn.Module) -> None:
+    adapted(net)
+    lora.remove_adapters(net)
+
+
+def factors() -> linear_transfer.TwoLinear:
+    return linear_transfer.TwoLinear(gpu(3, 8), gpu(3))
 
 
 def detector() -> ssd.SSD:
@@ -206,6 +237,23 @@ CASES: dict[str, Callable[[], Any]] = {
     "patches.normalize_patches": lambda: patches.normalize_patches(gpu(3, 9, 4)),
     "patches.take": lambda: patches.take(gpu(3, 9, 4), classes(3, 2)),
     "masked_autoencoder.hidden_loss": paint,
+    "fine_tuning.freeze": lambda: tuned(lambda net: fine_tuning.freeze(net, ["0", "1"])),
+    "fine_tuning.train_except": lambda: tuned(lambda net: fine_tuning.train_except(net, ["1"])),
+    "fine_tuning.parameter_groups": lambda: tuned(
+        lambda net: fine_tuning.parameter_groups(net, {"3": 0.1}, 0.01)
+    ),
+    "lora.add_adapters": lambda: tuned(adapted),
+    "lora.merge_adapters": lambda: tuned(merged),
+    "lora.remove_adapters": lambda: tuned(removed),
+    "efficientnet.as_input": lambda: efficientnet.as_input(gpu(2, 3, 8, 8, dtype=torch.uint8)),
+    "linear_transfer.predict": lambda: linear_transfer.predict(factors(), gpu(5, 8)),
+    "linear_transfer.slopes": lambda: linear_transfer.slopes(factors(), gpu(5, 8), gpu(5)),
+    "linear_transfer.probe": lambda: [
+        linear_transfer.probe(factors(), gpu(5, 8), gpu(5), penalty) for penalty in (0.0, 0.1)
+    ],
+    "linear_transfer.fine_tune": lambda: linear_transfer.fine_tune(
+        factors(), gpu(5, 8), gpu(5), lr=0.1, steps=2
+    ),
 }
 # It ranks on the CPU what it is given: a fake tensor has no values to move.
 ON_THE_CPU = {"detection_metrics.average_precision"}
@@ -216,16 +264,35 @@ GROUPED: dict[str, Callable[[], Any]] = {
     ),
     "rand_augment.random_augment": lambda: rand_augment.random_augment(images(), drawn()),
 }
+# They copy the network first, and fake tensors cannot be copied deeply.
+COPIES: dict[str, Callable[[], Any]] = {
+    "fine_tuning.replace_head": lambda: tuned(
+        lambda net: fine_tuning.replace_head(net, "3", 2, drawn())
+    ),
+    "fine_tuning.feature_extractor": lambda: tuned(
+        lambda net: fine_tuning.feature_extractor(net, "3")
+    ),
+}
 # How many candidates a picture has is a matter of values; what becomes of them is `suppress`'s.
 CANDIDATES = {"ssd.detect"}
 PLAIN_NUMBERS = {
     "checks.require_positive",
     "checks.require_unit_interval",
     "checks.require_at_least",
+    "linear_transfer.risk_of_least_squares",
     "contrastive.least_nt_xent",
     "patches.visible_patches",
 }
-WEIGHTS = {"masked_autoencoder.initialize"}  # in `paint`, before they move to the GPU
+# Where modules stand and what they are called, and weights before they move to the GPU.
+WEIGHTS = {
+    "masked_autoencoder.initialize",
+    "efficientnet.published_network",
+    "fine_tuning.layer_rates",
+    "fine_tuning.count_parameters",
+    "fine_tuning.contains",
+    "fine_tuning.find_part",
+    "fine_tuning.set_part",
+}
 
 
 @pytest.mark.parametrize("call", CASES.values(), ids=list(CASES))
@@ -244,6 +311,13 @@ def test_every_operation_stays_on_the_gpu(call, monkeypatch):
         (result,) = tensors(call())
     assert result.device.type == "cuda"
     assert result.dtype == torch.float32
+
+
+@pytest.mark.parametrize("call", COPIES.values(), ids=list(COPIES))
+def test_changed_copies_stay_on_the_gpu(call, monkeypatch):
+    monkeypatch.setattr(fine_tuning.copy, "deepcopy", lambda net: net)
+    with fake_gpu():
+        assert {result.device.type for result in tensors(call())} == {"cuda"}
 
 
 def test_a_picture_is_detected_on_the_gpu(monkeypatch):
@@ -272,7 +346,7 @@ def test_resnet_18_stays_on_the_gpu(stem):
 
 def test_every_public_function_has_a_case():
     assert public_functions(d2lcompanion.vision) == {
-        *CASES, *GROUPED, *CANDIDATES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
+        *CASES, *GROUPED, *COPIES, *CANDIDATES, *ON_THE_CPU, *PLAIN_NUMBERS, *WEIGHTS
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from d2lcompanion.data.registry import data_directory, fetch, find_entry
+from d2lcompanion.data.published_file import published_file
 from d2lcompanion.data.regression import RegressionData, standardize
 
 FEATURE_NAMES = (
@@ -43,17 +43,7 @@ def load_airfoil(
         FileNotFoundError: if there is no file, and it was not to be fetched.
         ValueError: if the file is not such a table, or has fewer rows.
     """
-    if path is not None:
-        file = Path(path)
-    else:
-        file = data_directory() / find_entry("airfoil").file_name
-        if download and not file.is_file():
-            file = fetch("airfoil")
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} does not exist: run `d2lc data fetch airfoil`, "
-            "or let D2LC_DATA_DIR name the folder that holds it"
-        )
+    file = published_file("airfoil", path, download=download)
     table = read_airfoil(file)
     if not 1 <= rows <= len(table):
         raise ValueError(f"rows must be between 1 and {len(table)}, got {rows}")

@@ -12,12 +12,11 @@ import zipfile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from d2lcompanion.data.registry import data_directory, fetch, find_entry
-from d2lcompanion.extras import require
+from d2lcompanion.data.photos import decode_photo
+from d2lcompanion.data.published_file import published_file
 
 NAME = "banana-detection"
 FOLDERS = {"train": "bananas_train", "val": "bananas_val"}
@@ -52,14 +51,7 @@ def load_bananas(
     """
     if part not in FOLDERS:
         raise ValueError(f"part must be train or val, got {part!r}")
-    file = Path(path) if path else data_directory() / find_entry(NAME).file_name
-    if path is None and download and not file.is_file():
-        file = fetch(NAME)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} does not exist: run `d2lc data fetch {NAME}`, "
-            "or let D2LC_DATA_DIR name the folder that holds it"
-        )
+    file = published_file(NAME, path, download=download)
     try:
         with zipfile.ZipFile(file) as archive:
             return _read(archive, file, FOLDERS[part])
@@ -96,13 +88,11 @@ def _read(archive: zipfile.ZipFile, file: Path, folder: str) -> Bananas:
 
 def _picture(archive: zipfile.ZipFile, name: str, where: str) -> Tensor:
     """[3, H, W] uint8."""
-    pillow = require("PIL.Image", "vision")
     try:
-        with pillow.open(io.BytesIO(archive.read(name))) as picture:
-            pixels = np.array(picture.convert("RGB"))
-    except (KeyError, OSError, SyntaxError, ValueError, zipfile.BadZipFile) as error:
+        content = archive.read(name)
+    except (KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{where}: {name} cannot be read: {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return decode_photo(io.BytesIO(content), f"{where}: {name}")
 
 
 def _label(row: dict[str, str], shape: torch.Size, where: str) -> list[float]:

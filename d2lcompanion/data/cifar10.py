@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from d2lcompanion.data.images import ImageData
-from d2lcompanion.data.registry import data_directory, fetch, find_entry
+from d2lcompanion.data.published_file import published_file
 
 CLASS_NAMES = (
     "airplane",
@@ -51,16 +51,7 @@ def load_cifar10(
     Source:
         Krizhevsky (2009), *Learning Multiple Layers of Features from Tiny Images*.
     """
-    path = data_directory() / find_entry("cifar-10").file_name
-    if archive is not None:
-        path = Path(archive)
-    elif download:
-        path = fetch("cifar-10")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"CIFAR-10 is not at {path}: run `d2lc data fetch cifar-10` where there is a "
-            "network, or put cifar-10-python.tar.gz there"
-        )
+    path = published_file("cifar-10", archive, download=download)
     images, labels = _read(path)
     return ImageData(
         "CIFAR-10",

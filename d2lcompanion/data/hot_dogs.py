@@ -14,7 +14,7 @@ from torch import Tensor
 
 from d2lcompanion.data.efficientnet_lite0 import read_state
 from d2lcompanion.data.photos import decode_photo
-from d2lcompanion.data.registry import data_directory, fetch, find_entry
+from d2lcompanion.data.published_file import published_file
 
 CLASS_NAMES = ("hotdog", "not-hotdog")
 SIDE = 256  # pixels of every photo, of which 224 are then cut
@@ -44,7 +44,7 @@ def load_hot_dogs(
     Source:
         Zhang et al., *Dive into Deep Learning*, §14.2, by SHA-1.
     """
-    path = _located("hotdog", archive, download=download)
+    path = published_file("hotdog", archive, download=download)
     parts: list[Tensor] = []
     try:
         with zipfile.ZipFile(path) as files:
@@ -90,24 +90,12 @@ def load_resnet18_weights(
         ValueError: naming the file, if its SHA-256 does not begin as in its name, or it
             is no file of weights.
     """
-    path = _located("resnet18-imagenet", file, download=download)
+    path = published_file(
+        "resnet18-imagenet", file, download=download, allow_unverified=True
+    )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not digest.startswith(RESNET18_SHA256):
         raise ValueError(
             f"{path} must have a SHA-256 that begins with {RESNET18_SHA256}; got {digest}"
         )
     return read_state(path)
-
-
-def _located(name: str, file: Path | str | None, *, download: bool) -> Path:
-    path = data_directory() / find_entry(name).file_name
-    if file is not None:
-        path = Path(file)
-    elif download:
-        path = fetch(name, allow_unverified=True)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{find_entry(name).file_name} is not at {path}: run `d2lc data fetch {name}` "
-            "where there is a network, or put the file there"
-        )
-    return path

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from d2lcompanion.data.registry import data_directory, fetch, find_entry
+from d2lcompanion.data.published_file import published_file
 from d2lcompanion.data.wikipedia import load_wikipedia
 from d2lcompanion.text.corpus import read_ptb, read_text8, read_wikitext
 
@@ -50,14 +50,7 @@ def load_corpus(
     if name not in READERS:
         known = ", ".join(["wikipedia", *READERS])
         raise ValueError(f"corpus must be one of {known}, got {name!r}")
-    path = data_directory() / find_entry(name).file_name
-    if download and not path.is_file():
-        path = fetch(name, allow_unverified=allow_unverified)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist: run `d2lc data fetch {name}`, "
-            "or let D2LC_DATA_DIR name the folder that holds it"
-        )
+    path = published_file(name, download=download, allow_unverified=allow_unverified)
     reader, member = READERS[name]
     return TextCorpus(
         lambda: reader(path, member=member), f"{member} out of {path.name}."

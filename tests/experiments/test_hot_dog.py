@@ -42,9 +42,11 @@ def test_the_middle_square():
 
 def test_missing_and_broken_files_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("D2LC_DATA_DIR", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"hotdog.zip is not at .*d2lc data fetch hotdog"):
+    with pytest.raises(
+        FileNotFoundError, match=r"hotdog.zip does not exist.*d2lc data fetch hotdog"
+    ):
         load_hot_dogs()
-    with pytest.raises(FileNotFoundError, match=r"f37072fd.pth is not at .*resnet18-imagenet"):
+    with pytest.raises(FileNotFoundError, match=r"f37072fd.pth does not exist.*resnet18-imagenet"):
         load_resnet18_weights()
     path = tmp_path / "hotdog.zip"
     write_archive(path, damage=True)

@@ -19,11 +19,14 @@ from d2lcompanion.experiments.bert_pretraining import train
 from d2lcompanion.experiments.bert_text import Task, prepare
 from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.bert_heads import BertForPretraining
+from d2lcompanion.text.bert_start import scale_to_width, start_with_sinusoids
 from d2lcompanion.text.entropy import entropy, unigram_loss
 from d2lcompanion.text.masking import IGNORE
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 from d2lcompanion.training.preset_checks import require_numbers
 
+WEIGHTS = ("published", "scaled")
+POSITIONS = ("published", "sinusoidal")
 AVERAGED = 50  # steps of training that one point of the curve is the mean of
 
 
@@ -39,6 +42,8 @@ class Preset:
         width, layers, heads, inner, dropout: of the model.
         length, batch, parts, steps, warmup, rate, decay, next_weight, whole_words: of the
             recipe.
+        weights: how linear maps begin: "published", N(0, 0.02²), or "scaled", N(0, 1/d).
+        positions: how they begin: "published", N(0, 0.02²), or "sinusoidal".
         evaluations: looks at the held-out documents.
         checkpoint: a file to continue from and to write; "" is none.
         save_every: steps between two checkpoints.
@@ -62,6 +67,8 @@ class Preset:
     decay: float = 0.01
     next_weight: float = 1.0
     whole_words: bool = False
+    weights: str = "published"
+    positions: str = "published"
     evaluations: int = 6
     checkpoint: str = ""
     save_every: int = 500
@@ -72,6 +79,11 @@ class Preset:
         )
         if not 0 < self.rate < math.inf:
             raise ValueError(f"rate must be > 0 and finite, got {self.rate}")
+        for name, known in (("weights", WEIGHTS), ("positions", POSITIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}"
+                )
 
     @property
     def recipe(self) -> Recipe:
@@ -99,6 +111,8 @@ PRESETS = {
         steps=3_600,
         warmup=300,
         rate=2e-3,
+        weights="scaled",
+        positions="sinusoidal",
         evaluations=18,
     ),
     "gpu": Preset(
@@ -155,7 +169,12 @@ def build(
 ) -> BertForPretraining:
     """The model of a preset, untrained."""
     config = preset.config(len(task.tokenizer))
-    return BertForPretraining(config, generator, causal=causal)
+    model = BertForPretraining(config, generator, causal=causal)
+    if preset.weights == "scaled":
+        scale_to_width(model, preset.width, generator)
+    if preset.positions == "sinusoidal":
+        start_with_sinusoids(model.bert)
+    return model
 
 
 def load_task(preset: Preset, seed: int) -> Task:

@@ -5,22 +5,16 @@ from dataclasses import replace
 
 import torch
 
-from d2lcompanion.experiments.bert import (
-    POSITIONS,
-    WEIGHTS,
-    Preset,
-    build,
-    describe,
-    lines,
-    load_task,
-)
-from d2lcompanion.experiments.bert import (
-    PRESETS as LONG,
-)
+from d2lcompanion.experiments.bert import build, describe, lines, load_task
 from d2lcompanion.experiments.bert_feed import probe_of
+from d2lcompanion.experiments.bert_presets import POSITIONS, WEIGHTS, Preset
+from d2lcompanion.experiments.bert_presets import PRESETS as LONG
 from d2lcompanion.experiments.bert_pretraining import train
+from d2lcompanion.experiments.bert_text import Task
+from d2lcompanion.text.neighbour_counts import neighbour_losses
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 
+COUNTED = 8192  # pieces: for more, tables of all pairs would take gigabytes
 WAYS = tuple(itertools.product(WEIGHTS, POSITIONS))
 PRESETS = {
     "ci": Preset(steps=20, warmup=5, evaluations=2),
@@ -34,6 +28,8 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
 
     Returns:
         lines: as in `bert.lines`.
+        neighbours: as in `neighbour_losses`, of the held-out documents, none hidden; empty
+            if the vocabulary has more than 8,192 pieces.
         published_published, …: weights, then positions; as in `bert.describe`.
     Raises:
         ValueError: if a checkpoint is asked for: it would be of one of four models.
@@ -43,7 +39,10 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
     seed = context.settings.seed
     task = load_task(preset, seed)
     probe = probe_of(task, preset.recipe, context)
-    found: dict[str, object] = {"lines": lines(task, probe)}
+    found: dict[str, object] = {
+        "lines": lines(task, probe),
+        "neighbours": count_neighbours(task),
+    }
     for weights, positions in WAYS:
         way = replace(preset, weights=weights, positions=positions)
         model = build(way, task, torch.Generator().manual_seed(seed))
@@ -52,6 +51,15 @@ def run(preset: Preset, context: RunContext) -> dict[str, object]:
         )
         found[f"{weights}_{positions}"] = describe(history)
     return found
+
+
+def count_neighbours(task: Task) -> dict[str, float]:
+    """What counting alone pays on the held-out documents."""
+    size = len(task.tokenizer)
+    if size > COUNTED:
+        return {}
+    seen, asked = ((d.ids, d.sentence()) for d in (task.train, task.held_out))
+    return neighbour_losses(seen, asked, size)
 
 
 EXPERIMENT = Experiment(

@@ -5,6 +5,7 @@ import math
 import shlex
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def trained(task, preset=PRESET, **options):
 
 
 def changed(**values):
-    return bert.Preset(**{**bert.asdict(PRESET), **values})
+    return bert.Preset(**{**asdict(PRESET), **values})
 
 
 class Stopped(Exception):
@@ -103,7 +104,7 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(task, tmp_path):
 def test_two_processes_are_one_with_the_same_global_batch(tmp_path):
     """Through the command, on gloo: 8 rows by two, the loss on held-out rows within 1e-4."""
     curves = {}
-    values = {k: v for k, v in bert.asdict(PRESET).items() if k != "checkpoint"}
+    values = {k: v for k, v in asdict(PRESET).items() if k != "checkpoint"}
     for processes in (1, 2):
         path = tmp_path / f"{processes}.json"
         settings = Settings(device="cpu", devices=processes, overrides=values)

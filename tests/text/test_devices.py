@@ -556,6 +556,8 @@ NO_CASE = {
     "neighbour_counts.adjacent_counts",  # counted once, on the CPU
     *(f"neighbour_counts.{what}" for what in ("conditional", "neighbour_losses")),
     "bert.initialize",  # where its generator is
+    "bert_start.scale_to_width",
+    *(f"bert_start.{what}" for what in ("sinusoids", "start_with_sinusoids")),  # from the CPU
     *(f"bert_state.load_{what}_state" for what in ("bert", "pretraining")),  # from files
     *(f"bert_state.{what}" for what in ("infer_config", "encoder_names")),
     "bert_documents.encode_documents",  # makes them on the CPU

@@ -24,7 +24,8 @@ SD = 0.04  # root mean square of each row: twice that of the words it is added t
 def sinusoids(places: int, width: int, *, base: float = BASE) -> Tensor:
     """[P, d]: sin ω_i t for i = 0 … d/2 − 1, then cos ω_i t, with ω_i = base^(−2i/d).
 
-    The mean square of each row is 1/2; the product of two depends on their distance only.
+    The mean square of each row is 1/2; the product of two depends on their distance
+    only.
 
     Raises:
         ValueError: if there is no place, the width is odd or < 2, or the base is not > 1.

@@ -28,7 +28,7 @@ def sinusoids(places: int, width: int, *, base: float = BASE) -> Tensor:
     only.
 
     Raises:
-        ValueError: if there is no place, the width is odd or < 2, or the base is not > 1.
+        ValueError: if there is no place, the width is odd or < 2, or base ≤ 1.
     """
     require_at_least("places", places, 1)
     if width < 2 or width % 2:

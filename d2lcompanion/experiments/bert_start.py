@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     presets=PRESETS,
     notes={
         "ci": "four times 20 steps of a tiny model: seconds",
-        "laptop": "four times 1,600 steps: half an hour of one CPU core",
+        "laptop": "four times 1,600 steps: about twenty minutes of one CPU core",
         "gpu": "BERT-base on WikiText-103, four times 20,000 steps",
     },
     run=run,

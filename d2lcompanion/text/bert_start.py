@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from d2lcompanion.text.bert import Bert
 from d2lcompanion.text.checks import require_at_least
 
-BASE = 1000.0  # the slowest turns once in nearly 2π·BASE places
+BASE = 1000.0  # the slowest turns once in 2π·BASE^(1 − 2/d) places
 SD = 0.04  # root mean square of each row: twice that of the words it is added to
 
 
 def sinusoids(places: int, width: int, *, base: float = BASE) -> Tensor:
     """[P, d]: sin ω_i t for i = 0 … d/2 − 1, then cos ω_i t, with ω_i = base^(−2i/d).
 
-    The mean square of each row is 1/2; the product of two depends on their distance
-    only.
+    The mean square of each row is 1/2; the inner product of two rows depends on their
+    distance only.
 
     Raises:
         ValueError: if there is no place, the width is odd or < 2, or base ≤ 1.
@@ -42,7 +42,11 @@ def sinusoids(places: int, width: int, *, base: float = BASE) -> Tensor:
 
 @torch.no_grad()
 def start_with_sinusoids(model: Bert) -> None:
-    """Overwrite the position embeddings by sinusoids whose entries have mean square 0.04²."""
+    """Overwrite the position embeddings by sinusoids whose rows have mean square 0.04².
+
+    Raises:
+        ValueError: if the width of the model is odd.
+    """
     weight = model.embeddings.position.weight
     weight.copy_(2**0.5 * SD * sinusoids(*weight.shape))
 
@@ -51,7 +55,10 @@ def start_with_sinusoids(model: Bert) -> None:
 def scale_to_width(
     model: nn.Module, width: int, generator: torch.Generator | None = None
 ) -> None:
-    """Draw the weights of all linear maps again, from N(0, 1/width); biases stay.
+    """Draw the weights of all linear maps again, from N(0, 1/width).
+
+    Also where the input is wider (the outer map of a layer); biases and embeddings
+    stay.
 
     Raises:
         ValueError: if the width is not at least 1.

@@ -197,6 +197,8 @@ def published_network(state: Mapping[str, Tensor]) -> EfficientNetLite0:
             raise ValueError(f"unknown tensor {name!r}")
     net = EfficientNetLite0()
     expected = net.state_dict()
+    if surplus := sorted(set(ours) - set(expected)):
+        raise ValueError(f"the network has no {surplus[0]}, which the file holds")
     for name, tensor in expected.items():
         if name not in ours:
             raise ValueError(

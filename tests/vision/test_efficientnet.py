@@ -147,6 +147,9 @@ def test_other_files_are_refused():
     less = {name: value for name, value in STATE.items() if name != "_fc.bias"}
     with pytest.raises(ValueError, match=r"must hold fc.bias, got 295 other tensors"):
         published_network(less)
+    more = {**STATE, "_blocks.16._bn1.weight": torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"has no blocks\.16\.depthwise\.2\.weight"):
+        published_network(more)
     with pytest.raises(ValueError, match=r"fc.bias must have shape \[1000\], got \[7\]"):
         published_network({**STATE, "_fc.bias": torch.zeros(7)})
     with pytest.raises(ValueError, match="classes must be a whole number ≥ 1, got 0"):

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from d2lcompanion.experiments.bert_feed import Recipe
 from d2lcompanion.text.bert_config import BertConfig
+from d2lcompanion.text.checks import require_choice
 from d2lcompanion.training.preset_checks import require_numbers
 
 WEIGHTS = ("published", "scaled")
@@ -60,11 +61,8 @@ class Preset:
         )
         if not 0 < self.rate < math.inf:
             raise ValueError(f"rate must be > 0 and finite, got {self.rate}")
-        for name, known in (("weights", WEIGHTS), ("positions", POSITIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} must be {' or '.join(known)}, got {getattr(self, name)!r}"
-                )
+        require_choice("weights", self.weights, WEIGHTS)
+        require_choice("positions", self.positions, POSITIONS)
 
     @property
     def recipe(self) -> Recipe:

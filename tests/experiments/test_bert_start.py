@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_beginning_is_what_it_is_called(task, weights, positions):
     assert float(word.std()) == pytest.approx(0.02, rel=0.02)
 
 
-def test_all_four_see_the_same_and_the_first_is_the_experiment_of_its_own(task):
+def test_all_four_see_the_same_and_the_first_is_the_experiment_of_its_own():
     found = bert_start.run(SMALL, context())
     alone = bert.run(SMALL, context())
     assert found["lines"] == alone["lines"]
@@ -50,9 +51,10 @@ def test_counting_is_left_out_where_its_tables_would_be_too_large(task, monkeypa
     assert bert_start.count_neighbours(task) == {}
 
 
-@pytest.mark.parametrize("name", ["weights", "positions"])
-def test_unknown_beginnings_are_refused(name):
-    with pytest.raises(ValueError, match=f"{name} must be published or .*, got 'other'"):
+@pytest.mark.parametrize(("name", "changed"), [("weights", "scaled"), ("positions", "sinusoidal")])
+def test_unknown_beginnings_are_refused(name, changed):
+    message = f"{name} must be one of ['published', '{changed}'], got 'other'"
+    with pytest.raises(ValueError, match=re.escape(message)):
         Preset(**{name: "other"})
 
 

@@ -6,7 +6,8 @@ Step: 2 layers, 128 wide, 2 heads, 256 inside, 10,000 pieces, 64 rows of 64 toke
 each row hidden, dropout .1; forward, both losses, backward, update. The rows are the same
 for all. d2l 1.0.3 as its chapter trains (Adam); `BertForPreTraining` of transformers with
 its default attention (scaled dot product) and AdamW, fused as its Trainer has it; ours with
-the head at hidden words only and fused AdamW. No compiler.
+the head at hidden words only and fused AdamW, in float32 as the others and once more as
+`--precision bf16` has it: weights float32, products bfloat16. No compiler.
 
 Data: the articles of the Wikipedia extract as rows of 64 tokens with pairs, masks, segments
 and padding. d2l's functions make all rows of its book's format once; ours draw an epoch and
@@ -21,6 +22,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from d2l import torch as d2l
@@ -63,9 +65,11 @@ def step_sides() -> dict[str, Side]:
     optimizer = make_optimizer(ours, Recipe())
     batch, masked = Batch(seen, segments, valid, word, label), Masked(seen, targets)
 
-    def our_step() -> None:
-        sums = masked_step(ours, batch, masked, count=False)
-        pretraining_loss(sums, sums.hidden, sums.rows).backward()
+    def our_step(*, half: bool = False) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            sums = masked_step(ours, batch, masked, count=False)
+            loss = pretraining_loss(sums, sums.hidden, sums.rows)
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -108,7 +112,12 @@ def step_sides() -> dict[str, Side]:
         d2l._get_batch_loss_bert(book, loss, PIECES, *arguments)[2].backward()
         book_optimizer.step()
 
-    return {"ours": our_step, "d2l": book_step, "transformers": their_step}
+    return {
+        "ours": our_step,
+        "ours, bf16": partial(our_step, half=True),
+        "d2l": book_step,
+        "transformers": their_step,
+    }
 
 
 def data_sides() -> tuple[dict[str, Side], dict[str, int]]:
@@ -185,8 +194,9 @@ def main() -> None:
         seconds = race(step_sides(), chosen.rounds)
         for name, found in seconds.items():
             print(f"step, {name}: median {1000 * statistics.median(found):.0f} ms")
-        for peer in ("d2l", "transformers"):
-            ratio(f"step, ours / {peer}", seconds["ours"], seconds[peer])
+        for side in ("ours", "ours, bf16"):
+            for peer in ("d2l", "transformers"):
+                ratio(f"step, {side} / {peer}", seconds[side], seconds[peer])
     if chosen.part != "step":
         sides, rows = data_sides()
         seconds = race(sides, chosen.rounds)

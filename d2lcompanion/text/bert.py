@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
+from d2lcompanion.text.attention import attention
 from d2lcompanion.text.bert_config import BertConfig
 from d2lcompanion.text.checks import (
     require_ids,
@@ -81,8 +82,7 @@ class Block(nn.Module):
         """
         drop = self.dropout.p if self.training else 0.0
         q, k, v = self.split(x)
-        seen = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=drop)
-        return seen.transpose(1, 2).flatten(2)
+        return attention(q, k, v, mask, drop).transpose(1, 2).flatten(2)
 
     def finish(self, x: Tensor, seen: Tensor) -> Tensor:
         """All that a layer does to each token by itself, [..., d] → [..., d]."""

@@ -15,6 +15,7 @@ from d2lcompanion.text.bert_data import Batch
 from d2lcompanion.text.bert_documents import SpecialIds
 from d2lcompanion.text.bert_heads import BertForPretraining, Predictions
 from d2lcompanion.text.checks import require_shape
+from d2lcompanion.text.cross_entropy import cross_entropy_sum
 from d2lcompanion.text.masking import (
     IGNORE,
     SHARE,
@@ -99,7 +100,7 @@ def loss_sums(
         right = (logits.argmax(1) == wanted).sum()
         following = (predictions.next.argmax(1) == label).sum()
     return LossSums(
-        cross_entropy(logits.float(), wanted, reduction="sum"),
+        cross_entropy_sum(logits, wanted),
         cross_entropy(predictions.next.float(), label, reduction="sum"),
         number,
         torch.full_like(number, label.shape[0]),

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 import d2lcompanion.text
 from d2lcompanion.text import (
+    attention,
     bert,
     bert_config,
     bert_data,
@@ -23,6 +24,7 @@ from d2lcompanion.text import (
     byte_level,
     cbow,
     checks,
+    cross_entropy,
     entropy,
     fasttext,
     fasttext_classifier,
@@ -491,6 +493,18 @@ CASES |= {
     "bert_tasks.span_loss": (
         1.0,
         lambda: bert_tasks.span_loss(gpu(4, 9, 2), ids(4), ids(4), yes(4, 9)),
+    ),
+    "attention.attention": (
+        1.0,
+        lambda: [
+            attention.attention(*(gpu(4, 2, 9, 3) for _ in range(3)), mask, drop)
+            for mask in (None, yes(4, 1, 1, 9))
+            for drop in (0.0, 0.1)
+        ],
+    ),
+    "cross_entropy.cross_entropy_sum": (
+        1.0,
+        lambda: [cross_entropy.cross_entropy_sum(gpu(4, 30), ids(4))],
     ),
     "bert_tasks.best_span": (
         1.0,

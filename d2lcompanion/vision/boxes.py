@@ -168,7 +168,8 @@ def _require_lists(a: Tensor, b: Tensor) -> None:
 def _overlap(a: Tensor, b: Tensor) -> Tensor:
     """Area of the intersection of every pair, [N, M]."""
     # Columns of numbers side by side in memory: [4, N, 1] against [4, 1, M]. With left
-    # and upper edges negated, one minimum finds all four edges of the intersection.
+    # and upper edges negated, one minimum finds all four edges of the intersection, in
+    # one block of memory: to fetch several anew would cost more than the arithmetic.
     sign = a.new_tensor([-1.0, -1.0, 1.0, 1.0])
     own, other = ((boxes * sign).T.contiguous() for boxes in (a, b))
     edges = torch.minimum(own[:, :, None], other[:, None])

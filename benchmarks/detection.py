@@ -6,9 +6,10 @@ reported with its range: other work on the machine then slows both.
     python benchmarks/detection.py [--rounds 9] [--threads 2] [--counts 250 500 1000 2000 4000]
 
 `targets`: 32 images, with the 720 anchors of the course's detector and 4 objects an image, and
-with the 5,444 of d2l's small SSD at 256×256 pixels and 1 object, as in its banana pictures. `nms`: 2,000 boxes of 30 to 90 pixels in squares of three sizes, such that
-about 5, 30 and 55 per cent are suppressed at an IoU of 0.5; indices must be equal. `iou`:
-all pairs of 2,000 and 1,000 boxes, float32.
+with the 5,444 of d2l's small SSD at 256×256 pixels and 1 object, as in its banana pictures, or 8.
+`nms`: 2,000 boxes of 30 to 90 pixels in squares of three sizes, such that about 5, 30 and 55 per
+cent are suppressed at an IoU of 0.5; indices must be equal. `iou`: all pairs of 2,000 and 1,000
+boxes, float32.
 """
 
 import argparse
@@ -89,7 +90,7 @@ def ratios(times: dict[str, list[float]], above: str, below: str) -> str:
 
 
 def show_targets(rounds: int) -> None:
-    for maps, objects in ((OWN_MAPS, 4), (D2L_MAPS, 1)):
+    for maps, objects in ((OWN_MAPS, 4), (D2L_MAPS, 1), (D2L_MAPS, 8)):
         anchors, labels = target_problem(maps, objects)
         offsets, mask, classes = assign_targets(anchors, labels)
         theirs = d2l.multibox_target(anchors[None], labels)

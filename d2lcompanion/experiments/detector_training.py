@@ -119,6 +119,7 @@ def train_detector(
     generator = torch.Generator().manual_seed(recipe.seed)
     model = SSD(config, generator).to(pictures.images)
     targets = all_targets(model, pictures)
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, recipe.steps)
     losses = []
@@ -141,9 +142,13 @@ def train_detector(
 
 @torch.no_grad()
 def all_targets(model: SSD, pictures: Pictures) -> Targets:
-    """What each anchor is to learn, for all pictures, batch by batch."""
+    """What each anchor is to learn, for all pictures, batch by batch.
+
+    The model is left in the mode, training or evaluation, in which it was.
+    """
+    training = model.training
     anchors = model.eval()(pictures.images[:1]).anchors
-    model.train()
+    model.train(training)
     parts = [
         assign_targets(anchors, labels)
         for labels in pictures.labels.split(EVALUATION_BATCH)  # type: ignore[no-untyped-call]

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from d2lcompanion.vision.boxes import encode_offsets, iou_table
+from d2lcompanion.vision.anchor_matching import best_matches
+from d2lcompanion.vision.boxes import encode_offsets
 from d2lcompanion.vision.checks import (
     require_at_least,
     require_boxes,
@@ -110,55 +111,8 @@ def match_anchors(
     _require_shapes(anchors, truths, valid)
     batch = truths if truths.ndim == 3 else truths[None]
     rows = None if valid is None else valid.reshape(batch.shape[:2])
-    match = _match(anchors, batch, rows, iou_threshold)
+    match = best_matches(anchors, batch, rows, iou_threshold)
     return match if truths.ndim == 3 else match[0]
-
-
-def _match(
-    grid: Tensor, boxes: Tensor, valid: Tensor | None, iou_threshold: float
-) -> Tensor:
-    """[B, A] from anchors [A, 4] and boxes [B, T, 4], of which valid [B, T] are no padding."""
-    iou = iou_table(boxes.flatten(0, 1), grid)  # [B·T, A]
-    iou = iou.view(*boxes.shape[:2], len(grid))
-    if valid is not None:
-        iou.mul_(valid[..., None])  # an IoU of 0 is never a match
-    images, truths, anchors = iou.shape
-    if 0 in iou.shape:
-        return iou.new_full((images, anchors), -1, dtype=torch.long)
-    largest, match = iou.max(1)
-    match = torch.where((largest >= iou_threshold) & (largest > 0), match, -1)
-    own = _own_anchors(iou)
-    # Those without an anchor of their own write into a column that is cut off.
-    wide = torch.cat([match, match[:, :1]], 1)
-    truth = torch.arange(truths, device=iou.device).expand(images, -1)
-    return wide.scatter_(1, torch.where(own >= 0, own, anchors), truth)[:, :anchors]
-
-
-def _own_anchors(iou: Tensor) -> Tensor:
-    """[B, T]: the anchor that the greedy rule gives each true box, −1 for none.
-
-    The rule takes the largest of all IoU left, one pair at a time. A pair that is the
-    best left for its true box and for its anchor will be taken sooner or later, as
-    nothing else can break it: so all such pairs are taken at once. At most T rounds;
-    in practice one or two, as true boxes seldom want the same anchor.
-    """
-    best, anchor = iou.max(2)  # [B, T]; of equal ones the first anchor
-    own = torch.full_like(anchor, -1)
-    rank = torch.arange(anchor.shape[1], device=iou.device)
-    for _ in range(anchor.shape[1]):
-        rivals = iou.gather(2, anchor[:, None].expand(-1, anchor.shape[1], -1))
-        mine = best[:, None]  # [b, u, t]: what u has with the anchor that t wants
-        earlier = rank[:, None] < rank
-        lost = ((rivals > mine) | ((rivals == mine) & earlier)).any(1)
-        won = ~lost & (best > 0)
-        own = torch.where(won, anchor, own)
-        if not bool((lost & (best > 0)).any()):
-            break
-        image, truth = won.nonzero(as_tuple=True)
-        iou[image, truth] = 0.0
-        iou[image, :, anchor[image, truth]] = 0.0
-        best, anchor = iou.max(2)
-    return own
 
 
 class Targets(NamedTuple):
@@ -204,7 +158,7 @@ def assign_targets(
     require_unit_interval("iou_threshold", iou_threshold)
     require_boxes("anchors", anchors, positive=True)
     _require_shapes(anchors, boxes, real)
-    match = _match(anchors, boxes, real, iou_threshold)
+    match = best_matches(anchors, boxes, real, iou_threshold)
     mask = match >= 0
     offsets = labels.new_zeros(*match.shape, 4)
     classes = torch.zeros_like(match)

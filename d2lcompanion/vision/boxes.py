@@ -126,7 +126,10 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
 
 def iou_table(a: Tensor, b: Tensor) -> Tensor:
     """`box_iou` without its checks, for boxes that have passed them: [N, 4], [M, 4] → [N, M]."""
-    return _ratio(*_overlap(_widened(a), _widened(b)))
+    a, b = _widened(a), _widened(b)
+    intersection, area = _overlap(a, b), _area(a)
+    area = area + (area == 0)  # an empty box shares nothing: 0 of 1, if both are empty
+    return intersection.div_((area[:, None] + _area(b)).sub_(intersection))
 
 
 def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -147,7 +150,8 @@ def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
     """
     _require_lists(a, b)
     a, b = _widened(a), _widened(b)
-    intersection, union = _overlap(a, b)
+    intersection = _overlap(a, b)
+    union = _area(a)[:, None] + _area(b) - intersection
     low = torch.minimum(a[:, None, :2], b[:, :2])
     high = torch.maximum(a[:, None, 2:], b[:, 2:])
     hull = (high - low).prod(-1)
@@ -161,19 +165,21 @@ def _require_lists(a: Tensor, b: Tensor) -> None:
         require_boxes(name, boxes)
 
 
-def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Areas of the intersection and the union of every pair, each [N, M]."""
-    # Columns of numbers side by side in memory: [N, 1] each against [M]
-    x1, y1, x2, y2 = a.T.contiguous()[..., None]
-    u1, v1, u2, v2 = b.T.contiguous()
-    width = torch.minimum(x2, u2).sub_(torch.maximum(x1, u1)).clamp_(min=0)
-    height = torch.minimum(y2, v2).sub_(torch.maximum(y1, v1)).clamp_(min=0)
-    intersection = width.mul_(height)
-    return intersection, (_area(a)[:, None] + _area(b)).sub_(intersection)
+def _overlap(a: Tensor, b: Tensor) -> Tensor:
+    """Area of the intersection of every pair, [N, M]."""
+    # Columns of numbers side by side in memory: [4, N, 1] against [4, 1, M]. With left
+    # and upper edges negated, one minimum finds all four edges of the intersection, in
+    # one block of memory: to fetch several anew would cost more than the arithmetic.
+    sign = a.new_tensor([-1.0, -1.0, 1.0, 1.0])
+    own, other = ((boxes * sign).T.contiguous() for boxes in (a, b))
+    edges = torch.minimum(own[:, :, None], other[:, None])
+    width, height = edges[2:].add_(edges[:2]).clamp_(min=0).unbind()
+    return width * height
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    width, height = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
+    return width * height
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

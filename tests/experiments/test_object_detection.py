@@ -12,6 +12,7 @@ from d2lcompanion.data.cutouts import load_coins
 from d2lcompanion.experiments.detector_training import (
     Pictures,
     Recipe,
+    all_targets,
     anchor_errors,
     evaluate,
     scene_parts,
@@ -28,7 +29,7 @@ from d2lcompanion.experiments.object_detection import (
     recipe_of,
     run,
 )
-from d2lcompanion.vision.ssd import SSDConfig
+from d2lcompanion.vision.ssd import SSD, SSDConfig
 from tests.data.test_bananas import make_zip
 from tests.experiments.contexts import context
 
@@ -76,6 +77,16 @@ def test_a_run_depends_on_its_seed_only():
     assert ends[0].shape == (3, 2)
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_targets_leave_the_mode_of_the_model_and_its_statistics(training):
+    pictures = scenes("train", 3, 0)
+    model = SSD(config_of(TINY), torch.Generator().manual_seed(0)).train(training)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    all_targets(model, pictures)
+    assert [part.training for part in model.modules()] == [training] * len(list(model.modules()))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_variants_change_what_they_name():

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d2lcompanion.vision import anchor_matching
 from d2lcompanion.vision.anchors import anchor_boxes, assign_targets, match_anchors
 from d2lcompanion.vision.boxes import box_convert, box_iou, decode_offsets
 
@@ -138,6 +139,41 @@ def test_a_batch_is_matched_as_the_slow_loop_does(count, truths, seed, grid, thr
     assert found.tolist() == expected
     alone = match_anchors(anchors, boxes[0], threshold)
     assert alone.tolist() == slow_match(anchors, boxes[0], [True] * truths, threshold)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([63, 64, 65, 128, 150, 300]),
+    st.integers(0, 10**6),
+    st.sampled_from([0, 4]),
+    st.sampled_from([1, 400, 2**20]),
+)
+def test_many_anchors_are_matched_as_the_slow_loop_does(count, seed, grid, pairs):
+    """In more than one stretch, all images at once or one by one; some boxes without area."""
+    generator = torch.Generator().manual_seed(seed)
+    anchors = random_boxes(generator, count, grid=grid)
+    boxes = random_boxes(generator, 4, 6, grid=grid)
+    anchors[::7, 2] = anchors[::7, 0]
+    boxes[:, 5, 3] = boxes[:, 5, 1]
+    boxes[0, 4] = anchors[0]  # nothing over nothing
+    valid = torch.rand(4, 6, generator=generator) < 0.8
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anchor_matching, "PAIRS_AT_ONCE", pairs)
+        found = match_anchors(anchors, boxes, 0.4, valid=valid)
+    assert found.tolist() == [
+        slow_match(anchors, image, ok.tolist(), 0.4) for image, ok in zip(boxes, valid, strict=True)
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 10**6), st.integers(1, 40))
+def test_the_first_of_equal_places_is_found(stretches, seed, values):
+    generator = torch.Generator().manual_seed(seed)
+    length = stretches * anchor_matching.STRETCH
+    rows = torch.randint(values, (2, 3, length), generator=generator) / 7
+    largest, place = anchor_matching._first_largest(rows)
+    assert torch.equal(largest, rows.max(-1).values)
+    assert place.tolist() == [[row.index(max(row)) for row in table] for table in rows.tolist()]
 
 
 @pytest.mark.parametrize("seed", range(5))

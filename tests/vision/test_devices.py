@@ -14,6 +14,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 import d2lcompanion.vision
 from d2lcompanion.vision import (
+    anchor_matching,
     anchors,
     augmentation,
     boxes,
@@ -139,6 +140,9 @@ CASES: dict[str, Callable[[], Any]] = {
         *nms.soft_nms(gpu(9, 4), gpu(9)),
         *nms.soft_nms(gpu(9, 4), gpu(9), method="linear"),
     ],
+    "anchor_matching.best_matches": lambda: anchor_matching.best_matches(
+        gpu(5, 4), gpu(2, 3, 4), padded(2, 3), 0.5
+    ),
     "anchors.anchor_boxes": lambda: anchors.anchor_boxes(
         (2, 3), (64, 96), [0.2, 0.3], [1.0, 2.0], device="cuda"
     ),

@@ -339,7 +339,7 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
     sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
     # Words are typed or clicked, boxes are dragged.
-    assert len(sliders) >= {"bpe": 1, "attention": 2, "boxes": 1}.get(name, 3)
+    assert len(sliders) >= {"bpe": 1, "attention": 2, "guesses": 1, "boxes": 1}.get(name, 3)
 
     def drawn():
         if name == "bpe":
@@ -347,6 +347,8 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
         if name == "attention":
             tokens = box.find_elements(By.CSS_SELECTOR, ".token")
             return [token.get_attribute("data-weight") for token in tokens]
+        if name == "guesses":
+            return [share.text for share in box.find_elements(By.CSS_SELECTOR, ".share")]
         if name == "boxes":
             groups = box.find_elements(By.CSS_SELECTOR, "svg.boxes g")
             return [group.get_attribute("class") for group in groups]

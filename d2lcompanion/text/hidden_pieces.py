@@ -54,9 +54,10 @@ def hidden_one_by_one(
     model.eval()
     try:
         rows = row.expand(length, -1).masked_fill(chosen, special.mask)
-        return model(rows, chosen=chosen).words.float().softmax(1)
+        shares: Tensor = model(rows, chosen=chosen).words.float().softmax(1)
     finally:
         model.train(was)
+    return shares
 
 
 def best_guesses(shares: Tensor, ids: Tensor, top: int = TOP) -> Guesses:

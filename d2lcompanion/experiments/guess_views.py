@@ -1,6 +1,7 @@
 """The committed guesses of a small BERT: the data of the explorer, and places to talk of."""
 
 import json
+from collections import Counter
 from typing import Any, NamedTuple
 
 from d2lcompanion.text.wordpiece import INSIDE
@@ -11,7 +12,7 @@ HIDDEN = "[MASK]"
 
 
 class Place(NamedTuple):
-    """One hidden piece after the last step, and what was guessed.
+    """One hidden piece, and what was guessed.
 
     Attributes:
         sentence: as words, with [MASK] at the place.
@@ -28,11 +29,11 @@ class Place(NamedTuple):
     rank: int
 
 
-def places(result: Result) -> list[Place]:
-    """All places of all sentences after the last step."""
+def places(result: Result, look: int = -1) -> list[Place]:
+    """All places of all sentences at one look, by its number in `asked`; −1 is the last."""
     found = []
     for sentence, answers in zip(
-        result.metric("sentences"), result.metric("guesses")[-1], strict=True
+        result.metric("sentences"), result.metric("guesses")[look], strict=True
     ):
         pieces = sentence["pieces"].split()
         for place, answer in enumerate(answers):
@@ -50,6 +51,12 @@ def places(result: Result) -> list[Place]:
     return found
 
 
+def first_guesses(result: Result, look: int = -1) -> list[str]:
+    """The different first guesses of one look, the most frequent first."""
+    counts = Counter(place.best for place in places(result, look))
+    return [piece for piece, _ in counts.most_common()]
+
+
 def explorer_script(result: Result) -> str:
     """The data of the explorer as JavaScript: a line for each sentence at each step.
 
@@ -60,7 +67,6 @@ def explorer_script(result: Result) -> str:
         "layers": preset["layers"],
         "width": preset["width"],
         "vocabulary": preset["vocabulary"],
-        "minutes": round(result.seconds / 60),
         "steps": result.metric("asked"),
         "sentences": [
             {"pieces": sentence["pieces"].split(), "source": sentence["source"]}

@@ -202,9 +202,10 @@ def test_too_few_documents_with_a_sentence_are_refused(task):
 # ---------------------------------------------------------------------------------------- the views
 
 
-def test_places_are_those_of_the_last_step(committed):
-    found = guess_views.places(committed)
-    last = [answer for answers in committed.metric("guesses")[-1] for answer in answers]
+@pytest.mark.parametrize("look", [0, 4, -1])
+def test_places_are_those_of_a_look(committed, look):
+    found = guess_views.places(committed, look)
+    last = [answer for answers in committed.metric("guesses")[look] for answer in answers]
     assert [place.rank for place in found] == [answer["rank"] for answer in last]
     texts = [s["pieces"] for s in committed.metric("sentences")]
     assert len(found) == sum(len(text.split()) for text in texts)
@@ -212,3 +213,11 @@ def test_places_are_those_of_the_last_step(committed):
         assert (place.true == place.best) == (place.rank == 1)
         assert place.sentence.count("[MASK]") == 1
         assert place.best_share == answer["shares"][0] >= place.share
+
+
+def test_first_guesses_are_counted(committed):
+    best = [place.best for place in guess_views.places(committed, 4)]
+    found = guess_views.first_guesses(committed, 4)
+    assert sorted(found) == sorted(set(best))
+    assert [best.count(piece) for piece in found] == sorted(map(best.count, found), reverse=True)
+    assert len(guess_views.first_guesses(committed)) > len(found)

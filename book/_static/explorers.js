@@ -470,9 +470,9 @@
     const probability = (p) => (p >= 0.1 ? p.toFixed(2) : p >= 0.0001 ? p.toPrecision(2) : "< 0.0001");
     const plain = ({ pieces }) => pieces.join(" ").replaceAll(" ##", "").replace(/ ([,.])/g, "$1");
     const sentence = choice(words.sentence, Object.fromEntries(data.sentences.map((s, k) => [String(k), plain(s)])), () => { place = 1; draw(); });
-    sentence.row.className = "typed"; // the full width, for a sentence is long
     const last = data.steps.length - 1;
     const step = slider(words.trained, { min: 0, max: last, step: 1, value: last, show: (k) => count(data.steps[k]) }, draw);
+    for (const { row } of [sentence, step]) row.className = "wide"; // a sentence is long
     let place = 1;
 
     function hide(k) {

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from d2lcompanion.text.wordpiece import INSIDE
 from d2lcompanion.training.results import Result
 
-ORIGIN = "/* Guesses of our own small BERT, by d2lcompanion.experiments.guess_views. */"
+ORIGIN = """/* Guesses of our own small BERT, by d2lcompanion.experiments.guess_views.
+   The held-out sentences are of the English Wikipedia, CC BY-SA. */"""
 HIDDEN = "[MASK]"
 
 

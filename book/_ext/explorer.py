@@ -10,9 +10,11 @@ from sphinx.util.docutils import SphinxDirective
 
 SCRIPT = "explorers.js"
 DATA = {
-    "attention": "attention.js"
+    "attention": "attention.js",
+    "guesses": "guesses.js",
 }  # numbers that a figure is drawn from, in a script of their own
-EXPLORERS = ("schedules", "momentum", "bpe", "attention", "boxes")  # what the script can draw
+# what the script can draw
+EXPLORERS = ("schedules", "momentum", "bpe", "attention", "guesses", "boxes")
 WITHOUT_SCRIPT = {
     "zh": "这里有一幅可以操作的图，需要浏览器启用 JavaScript。",
     "en": "An interactive figure stands here; it needs JavaScript.",

@@ -126,6 +126,16 @@
       chosen.reduce((sum, h) => sum + weight(h, from, to), 0) / chosen.length));
   }
 
+  // --------------------------------------------------------------- guesses (d2lcompanion.experiments.guess_views)
+
+  /** What is taken for one hidden piece: the best guesses, then the true piece if it is not among them. */
+  function guess(data, step, sentence, place) {
+    const [pieces, shares, share, rank] = data.guesses[step][sentence][place];
+    const rows = pieces.split(" ").map((piece, k) => ({ piece, share: shares[k], rank: k + 1, own: k + 1 === rank }));
+    const own = { piece: data.sentences[sentence].pieces[place], share, rank, own: true };
+    return { rows: rank > rows.length ? [...rows, own] : rows, own };
+  }
+
   // -------------------------------------------------------------------- boxes (d2lcompanion.vision.boxes, vision.nms)
 
   const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
@@ -172,7 +182,7 @@
     return chosen;
   }
 
-  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, attention, boxIou, boxGiou, nms, softNms };
+  globalThis.courseExplorers = { rate, shapes, factor, run, readWords, mergePair, bpe, attention, guess, boxIou, boxGiou, nms, softNms };
   if (typeof document === "undefined") return; // under Node, for the tests
 
   // ------------------------------------------------------------------------------------------------------- drawing
@@ -192,6 +202,11 @@
       typed: "词与次数", merges: "合并次数", split: "切分", candidates: "下一步的候选（次数）", learned: "已学到的合并",
       sentence: "句子", layer: "层", head: "头", all: "平均", from: "从哪个词元看（可点击）", towards: "看向",
       comma: "、", looks: (piece, list) => `“${piece}”看得最多的：${list}`, weights: "注意力权重：每行是一个词元，各列是它所看的",
+      trained: "训练步数", untrained: "训练之前", after: (n) => `训练 ${n} 步之后`,
+      heldOut: "选自留出的文章，训练时没有见过。点哪个子词，就藏起哪个：", course: "为本教程写的句子。点哪个子词，就藏起哪个：",
+      hidden: (piece) => `藏起“${piece}”`, guessed: "猜测及其概率",
+      fares: (when, piece, rank, size, share) => `${when}：原来的“${piece}”在 ${size} 个子词里排第 ${rank}，概率 ${share}`,
+      ours: (d) => `这些是本章自己的小网络猜的（${d.layers} 层，宽 ${d.width}，用一个处理器核心训练十几分钟），不是公开发布的 BERT。✓ 是原来的子词；## 开头的子词接在前一个子词后面。`,
       none: "无", nothing: "请输入至少一个词", total: (n, v) => `语料共 ${n} 个词元，词表 ${v} 个词元`,
       suppression: "抑制方法", hard: "非极大值抑制", soft: "软非极大值抑制（高斯）", threshold: "交并比阈值", sigma: "σ", scene: "可以拖动的边界框",
       box: (name, score) => `框 ${name}，置信度 ${score}。方向键移动，按住 Shift 改变大小`,
@@ -212,6 +227,11 @@
       typed: "words and counts", merges: "merges", split: "segmentation", candidates: "candidates for the next merge (counts)", learned: "merges learned",
       sentence: "sentence", layer: "layer", head: "head", all: "mean", from: "look from (click a token)", towards: "towards",
       comma: ", ", looks: (piece, list) => `“${piece}” looks most at ${list}`, weights: "weights of attention: a row for each token, a column for what it looks at",
+      trained: "steps of training", untrained: "before training", after: (n) => `after ${n} steps`,
+      heldOut: "From a held-out article, never trained on. Click the piece to hide:", course: "Written for this course. Click the piece to hide:",
+      hidden: (piece) => `hide “${piece}”`, guessed: "guesses and their probabilities",
+      fares: (when, piece, rank, size, share) => `${when}: the true piece, “${piece}”, is no. ${rank} of ${size}, with probability ${share}`,
+      ours: (d) => `Guesses of this chapter's own small network (${d.layers} layers, ${d.width} wide, ten to fifteen minutes of one processor core), not of the published BERT. ✓ is the true piece; a piece with ## continues the one before.`,
       none: "none", nothing: "type at least one word", total: (n, v) => `the corpus has ${n} tokens, the vocabulary ${v}`,
       suppression: "suppression", hard: "NMS", soft: "soft-NMS (Gaussian)", threshold: "IoU threshold", sigma: "σ", scene: "boxes that can be dragged",
       box: (name, score) => `box ${name}, score ${score}. Arrow keys move it, with Shift they change its size`,
@@ -232,7 +252,10 @@
   function slider(label, { min, max, step, value, show = String }, changed) {
     const input = element("input", { type: "range", min, max, step, value, "aria-label": label });
     const output = element("output");
-    const write = () => { output.textContent = show(Number(input.value)); };
+    const write = () => {
+      output.textContent = show(Number(input.value));
+      input.setAttribute("aria-valuetext", output.textContent);
+    };
     input.addEventListener("input", () => { write(); changed(); });
     write();
     return { row: element("label", {}, [element("span", {}, [label]), input, output]), input, write, value: () => Number(input.value) };
@@ -439,6 +462,67 @@
     draw();
   }
 
+  function guessesExplorer(box, words) {
+    const data = globalThis.courseGuesses;
+    const figure = element("div", { class: "figure guesses" });
+    const reading = element("p", { class: "reading", "aria-live": "polite" });
+    const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+    const probability = (p) => (p >= 0.1 ? p.toFixed(2) : p >= 0.0001 ? p.toPrecision(2) : "< 0.0001");
+    const plain = ({ pieces }) => pieces.join(" ").replaceAll(" ##", "").replace(/ ([,.])/g, "$1");
+    const sentence = choice(words.sentence, Object.fromEntries(data.sentences.map((s, k) => [String(k), plain(s)])), () => { place = 1; draw(); });
+    const last = data.steps.length - 1;
+    const step = slider(words.trained, { min: 0, max: last, step: 1, value: last, show: (k) => count(data.steps[k]) }, draw);
+    for (const { row } of [sentence, step]) row.className = "wide"; // a sentence is long
+    let place = 1;
+
+    function hide(k) {
+      const buttons = figure.querySelectorAll("button");
+      if (k < 0 || k >= buttons.length) return;
+      place = k;
+      draw();
+      figure.querySelectorAll("button")[k].focus();
+    }
+
+    /** The sentence as buttons, [MASK] in place of what is hidden; arrow keys go on to the next. */
+    const line = (pieces) => element("p", { class: "tokens" }, pieces.map((piece, k) => {
+      const button = element("button", {
+        type: "button", class: "token", "aria-pressed": String(k === place), "aria-label": words.hidden(piece),
+      }, [k === place ? "[MASK]" : piece]);
+      button.addEventListener("click", () => hide(k));
+      button.addEventListener("keydown", (event) => {
+        const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        if (!by) return;
+        event.preventDefault();
+        hide(k + by);
+      });
+      return button;
+    }));
+
+    const bars = (rows) => element("ol", { class: "bars", "aria-label": words.guessed }, rows.map(({ piece, share, rank, own }) => element(
+      "li", own ? { class: "own" } : {}, [
+        element("span", { class: "rank" }, [`${count(rank)}.`]),
+        element("span", { class: "piece" }, [own ? `${piece} ✓` : piece]),
+        element("span", { class: "track" }, [element("span", { class: "bar", style: `width: ${(100 * share).toFixed(2)}%` })]),
+        element("span", { class: "share" }, [probability(share)]),
+      ])));
+
+    function draw() {
+      const chosen = Number(sentence.value()), { pieces, source } = data.sentences[chosen], taken = data.steps[step.value()];
+      const { rows, own } = guess(data, step.value(), chosen, place);
+      figure.replaceChildren(
+        element("p", { class: "heading" }, [source === "course" ? words.course : words.heldOut]), line(pieces), bars(rows),
+      );
+      const when = taken ? words.after(count(taken)) : words.untrained;
+      reading.textContent = words.fares(when, own.piece, count(own.rank), count(data.vocabulary), probability(own.share));
+    }
+
+    box.replaceChildren(
+      element("div", { class: "controls" }, [sentence, step].map((c) => c.row)), figure, reading,
+      element("p", { class: "howto" }, [words.ours(data)]),
+    );
+    draw();
+  }
+
   function boxesExplorer(box, words) {
     const W0 = 480, H0 = 280, LEAST = 16; // of the scene, and of a side
     const names = ["A", "B", "C", "D", "E"], scores = [0.95, 0.85, 0.75, 0.65, 0.55];
@@ -536,7 +620,7 @@
     draw();
   }
 
-  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, attention: attentionExplorer, boxes: boxesExplorer };
+  const MOUNT = { schedules: schedulesExplorer, momentum: momentumExplorer, bpe: bpeExplorer, attention: attentionExplorer, guesses: guessesExplorer, boxes: boxesExplorer };
   for (const box of document.querySelectorAll(".course-explorer")) {
     MOUNT[box.dataset.explorer](box, WORDS[box.dataset.language]);
   }

@@ -9,6 +9,7 @@ all, is the same up to the order of addition. A batch may also be taken in parts
 import contextlib
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def train(
     evaluations: int = 10,
     checkpoint: Path | None = None,
     save_every: int = 500,
+    on_look: Callable[[int], None] | None = None,
 ) -> History:
     """Train; look at the held-out rows before, at equal distances, and after.
 
@@ -63,6 +65,8 @@ def train(
         checkpoint: written every `save_every` steps and at the end; where it exists, the
             run goes on from there.
         save_every: steps.
+        on_look: called with the number of steps taken, after each look at the held-out
+            rows; the model is the one given. It must draw no random numbers.
     Raises:
         ValueError: if the checkpoint is of another run, or a number is out of range.
         FloatingPointError: if a loss is not finite; names the step.
@@ -82,6 +86,8 @@ def train(
             if step in looks and step not in history.steps:
                 history.steps.append(step)
                 history.held_out.append(evaluate(model, probe, context))
+                if on_look is not None:
+                    on_look(step)
             if step == recipe.steps:
                 break
             torch.manual_seed(feed.seed_of(step) + context.accelerator.process_index)

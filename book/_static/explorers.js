@@ -128,7 +128,7 @@
 
   // --------------------------------------------------------------- guesses (d2lcompanion.experiments.guess_views)
 
-  /** What is taken for one hidden piece: the best guesses, then the true piece if it is not among them. */
+  /** What one hidden piece is taken for: the best guesses, then the true piece if it is not among them. */
   function guess(data, step, sentence, place) {
     const [pieces, shares, share, rank] = data.guesses[step][sentence][place];
     const rows = pieces.split(" ").map((piece, k) => ({ piece, share: shares[k], rank: k + 1, own: k + 1 === rank }));

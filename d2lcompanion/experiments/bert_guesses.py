@@ -20,7 +20,7 @@ from d2lcompanion.text.entropy import unigram_loss
 from d2lcompanion.text.hidden_pieces import Guesses, best_guesses, hidden_one_by_one
 from d2lcompanion.training.experiment import Column, Experiment, RunContext, Text
 
-GROWTH = 1.5  # a step is asked for if it is so many times the last one
+GROWTH = 1.5  # a step is asked for if it is at least so many times the last one
 DIGITS = 4  # of a probability in the results
 
 
@@ -39,7 +39,7 @@ class Answers(NamedTuple):
 
 
 def steps_asked(steps: int, evaluations: int) -> list[int]:
-    """Of the looks of a run: before, the first, each 1.5 times as late, and the last."""
+    """Of the looks of a run: before, the first, each at least 1.5 times as late, the last."""
     looks = sorted({round(n * steps / evaluations) for n in range(evaluations + 1)})
     asked = looks[:2]
     for step in looks[2:]:
@@ -74,7 +74,7 @@ def summarize(answers: Answers, counts: Tensor) -> dict[str, float]:
         loss: mean −ln p(true piece), nats.
         rank: its median rank; right: share of places where it is 1.
         apart: mean total-variation distance ½ Σ|p − q| between the answers of two places:
-            0 if all are the same, 1 if no two have a guess in common.
+            0 if all are the same, 1 if no two have anything in common.
         from_counts: the same to the shares of the pieces in training.
     """
     p = torch.cat(answers.shares).double()

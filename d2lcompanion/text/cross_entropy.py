@@ -2,7 +2,7 @@
 
 Both passes need the probabilities p: the loss −ln p_y, and its gradient p − e_y, where
 e_y is 1 at the right answer. So p − e_y is formed once, in the memory of p. For M hidden
-words and V pieces this spares several arrays of M × V numbers, by far the largest that
+words and V pieces this spares several arrays of M × V numbers, the largest that
 pretraining makes.
 """
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any, NamedTuple
 
-from d2lcompanion.text.wordpiece import INSIDE
+from d2lcompanion.text.wordpiece import join_pieces
 from d2lcompanion.training.results import Result
 
 ORIGIN = """/* Guesses of our own small BERT, by d2lcompanion.experiments.guess_views.
@@ -41,7 +41,7 @@ def places(result: Result, look: int = -1) -> list[Place]:
             shown = [*pieces[:place], HIDDEN, *pieces[place + 1 :]]
             found.append(
                 Place(
-                    " ".join(shown).replace(f" {INSIDE}", ""),
+                    join_pieces(shown),
                     pieces[place],
                     answer["pieces"].split()[0],
                     answer["shares"][0],

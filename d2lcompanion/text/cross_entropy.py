@@ -45,14 +45,15 @@ class _CrossEntropySum(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, wanted: Tensor) -> Tensor:
         kind = torch.promote_types(logits.dtype, torch.float32)
         total = logits.new_zeros((), dtype=kind)
-        gradient = torch.empty_like(logits)
+        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         for part in _parts(logits):
             y = wanted[part, None]
             log_p = logits[part].log_softmax(1, dtype=kind)
             total -= log_p.gather(1, y).sum()
-            gradient[part] = log_p.exp_().scatter_add_(
-                1, y, log_p.new_tensor(-1).expand(y.shape)
-            )
+            if gradient is not None:
+                gradient[part] = log_p.exp_().scatter_add_(
+                    1, y, log_p.new_tensor(-1).expand(y.shape)
+                )
         ctx.save_for_backward(gradient)
         return total
 

@@ -74,6 +74,11 @@ def _clean(char: str) -> str:
 # ------------------------------------------------------------------------------- words into pieces
 
 
+def join_pieces(pieces: Iterable[str]) -> str:
+    """Words separated by spaces; a piece that begins with ## continues the one before."""
+    return " ".join(pieces).replace(f" {INSIDE}", "")
+
+
 class WordPiece:
     """A vocabulary of pieces, and the cutting of words by it.
 
@@ -146,7 +151,7 @@ class WordPiece:
         for number in ids:
             if not 0 <= number < len(self):
                 raise ValueError(f"ids must be in [0, {len(self)}), got {number}")
-        return " ".join(self.pieces[number] for number in ids).replace(f" {INSIDE}", "")
+        return join_pieces(self.pieces[number] for number in ids)
 
 
 # ------------------------------------------------------------------------------ which pair to merge

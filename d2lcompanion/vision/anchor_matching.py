@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from d2lcompanion.vision.boxes import iou_table
 
 STRETCH = 64  # IoU side by side that are searched as one
-PAIRS_AT_ONCE = 2**20  # of a true box and an anchor: 20 MB, less than a cache
+PAIRS_AT_ONCE = 2**20  # of a true box and an anchor: 20 MB in float32
 
 
 def best_matches(

@@ -108,3 +108,10 @@ def test_a_second_gradient_of_one_loss_is_refused():
 def test_what_does_not_fit_is_named(logits, wanted, message):
     with pytest.raises(ValueError, match=message):
         cross_entropy_sum(logits, wanted)
+
+
+def test_where_no_gradient_is_wanted_the_loss_is_the_same_bit_for_bit():
+    logits, wanted = problem(40, 500, torch.float32)
+    found = cross_entropy_sum(logits.detach(), wanted)
+    assert not found.requires_grad
+    assert torch.equal(found, cross_entropy_sum(logits, wanted).detach())

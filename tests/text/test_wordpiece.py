@@ -15,6 +15,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from d2lcompanion.text.bpe import merge_pair
 from d2lcompanion.text.wordpiece import (
     WordPiece,
+    join_pieces,
     likelihood_gain,
     log_likelihood,
     normalize,
@@ -125,6 +126,12 @@ def test_decoding_gives_the_words_of_the_normalized_text(text):
 
 def test_unknown_words_do_not_come_back():
     assert OURS.decode(OURS.encode("abc xyz")) == "abc [UNK]"
+
+
+def test_pieces_are_joined_where_one_continues_another():
+    pieces = ["he", "died", "in", "lo", "##nd", "##on", ".", "#", "##"]
+    assert join_pieces(iter(pieces)) == "he died in london . #"
+    assert join_pieces([]) == ""
 
 
 # ------------------------------------------------------------------------------------------- scores
